@@ -1,0 +1,71 @@
+//! Fields of kernel structures the programs read.
+//!
+//! The compiler emits no CO-RE relocations, so the agent looks every field up in the running
+//! kernel's BTF and hands the offsets over as a read-only global. This table is both sides' only
+//! list: an index here is the index in that global.
+
+/// Offset of a field this kernel does not have (or no BTF tells).
+pub const MISSING: u32 = u32::MAX;
+
+/// A member of a kernel structure, or a value of a kernel enum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelField {
+    /// Name of the struct or enum.
+    pub container: &'static str,
+    /// Member (dotted through nested structs), or name of the enum value.
+    pub member: &'static str,
+}
+
+macro_rules! fields {
+    ($($(#[$doc:meta])* $id:ident: $container:literal . $member:literal,)+) => {
+        #[repr(usize)]
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Index { $($id,)+ COUNT }
+
+        $($(#[$doc])* pub const $id: usize = Index::$id as usize;)+
+
+        /// Number of fields.
+        pub const COUNT: usize = Index::COUNT as usize;
+
+        /// All fields, in the order of their indices.
+        pub const FIELDS: [KernelField; COUNT] =
+            [$(KernelField { container: $container, member: $member },)+];
+    };
+}
+
+fields! {
+    /// Network namespace inode.
+    NET_NS_INUM: "net"."ns.inum",
+    NET_COOKIE: "net"."net_cookie",
+    /// Hash of the namespace's interfaces by index.
+    NET_DEV_INDEX_HEAD: "net"."dev_index_head",
+    NET_DEVICE_INDEX_HLIST: "net_device"."index_hlist",
+    NET_DEVICE_IFINDEX: "net_device"."ifindex",
+    NET_DEVICE_NAME: "net_device"."name",
+    NET_DEVICE_NET: "net_device"."nd_net.net",
+    SK_BUFF_SK: "sk_buff"."sk",
+    /// `possible_net_t` of a socket.
+    SOCK_NET: "sock"."__sk_common.skc_net",
+    /// The file of a socket a process owns; NULL for the kernel's own sockets.
+    SOCKET_FILE: "socket"."file",
+    SOCKET_ALLOC_INODE: "socket_alloc"."vfs_inode",
+    INODE_INO: "inode"."i_ino",
+    EXT_ACK_MESSAGE: "netlink_ext_ack"."_msg",
+    TASK_NSPROXY: "task_struct"."nsproxy",
+    NSPROXY_NET: "nsproxy"."net_ns",
+    TASK_REAL_PARENT: "task_struct"."real_parent",
+    TASK_GROUP_LEADER: "task_struct"."group_leader",
+    TASK_START_BOOTTIME: "task_struct"."start_boottime",
+    TASK_SIGNAL: "task_struct"."signal",
+    /// Threads of the process that have not begun to exit.
+    SIGNAL_LIVE: "signal_struct"."live",
+    TASK_TGID: "task_struct"."tgid",
+    TASK_COMM: "task_struct"."comm",
+    TASK_CGROUPS: "task_struct"."cgroups",
+    CSS_SET_SUBSYS: "css_set"."subsys",
+    CSS_CGROUP: "cgroup_subsys_state"."cgroup",
+    CGROUP_KN: "cgroup"."kn",
+    KERNFS_NODE_ID: "kernfs_node"."id",
+    /// Which slot of `css_set.subsys` belongs to the pids controller.
+    PIDS_CGRP_ID: "cgroup_subsys_id"."pids_cgrp_id",
+}

@@ -1,0 +1,71 @@
+//! The header every record starts with, and the kinds of record.
+
+/// Length of a task's name, `TASK_COMM_LEN` in `include/linux/sched.h` (bytes).
+pub const COMM_LEN: usize = 16;
+
+/// What a record is about; also the index of the signal's block of counters.
+pub mod signal {
+    /// tc requests (qdiscs and filters).
+    pub const TC: u32 = 0;
+    /// Refused clones.
+    pub const FORK: u32 = 1;
+    /// Netlink sockets.
+    pub const NETLINK: u32 = 2;
+    /// Number of signals.
+    pub const COUNT: u32 = 3;
+}
+
+/// Record kinds: the signal in the high byte, what happened in the low byte.
+pub mod kind {
+    use super::signal;
+
+    /// A tc request that rtnetlink answered: [`crate::tc::TcRecord`].
+    pub const TC_REQUEST: u16 = (signal::TC as u16) << 8 | 1;
+    /// An interface goes away, with its tc state: [`crate::tc::LinkGoneRecord`].
+    pub const TC_LINK_GONE: u16 = (signal::TC as u16) << 8 | 2;
+    /// A clone, fork or vfork that failed: [`crate::fork::ForkRecord`].
+    pub const FORK_FAILED: u16 = (signal::FORK as u16) << 8 | 1;
+    /// A process opened a netlink socket: [`crate::netlink::NetlinkRecord`].
+    pub const NETLINK_OPEN: u16 = (signal::NETLINK as u16) << 8 | 1;
+    /// The last reference to a netlink socket is gone: [`crate::netlink::NetlinkRecord`].
+    pub const NETLINK_CLOSE: u16 = (signal::NETLINK as u16) << 8 | 2;
+    /// A process that held netlink sockets is gone, and they with it (tracepoint rung only):
+    /// [`crate::netlink::NetlinkRecord`] with socket 0.
+    pub const NETLINK_OWNER_EXIT: u16 = (signal::NETLINK as u16) << 8 | 3;
+}
+
+/// Bits of [`Header::flags`].
+pub mod flag {
+    /// The hook cannot see the return code; `ret` is meaningless.
+    pub const RET_UNKNOWN: u32 = 1 << 0;
+    /// The hook cannot see the clone flags.
+    pub const CLONE_FLAGS_UNKNOWN: u32 = 1 << 1;
+}
+
+/// What every record starts with.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Header {
+    /// One of [`kind`].
+    pub kind: u16,
+    /// Length of the whole record (bytes).
+    pub len: u16,
+    /// Bits of [`flag`].
+    pub flags: u32,
+    /// `CLOCK_BOOTTIME` when the event ended (ns).
+    pub ts_ns: u64,
+    /// Process id in the initial pid namespace (the kernel's tgid).
+    pub tgid: u32,
+    /// Thread id in the initial pid namespace (the kernel's pid).
+    pub pid: u32,
+    /// Cgroup of the task in the hierarchy that has the pids controller; 0 when unknown.
+    pub cgroup_id: u64,
+    /// Inode number of the network namespace the event is about; 0 when unknown.
+    pub netns: u32,
+    /// Zero.
+    pub _pad: u32,
+    /// Name of the thread, NUL-terminated; empty where the kind leaves it out.
+    pub comm: [u8; COMM_LEN],
+}
+
+const _: () = assert!(size_of::<Header>() == 56);

@@ -1,0 +1,29 @@
+//! Read-only globals the agent sets before load. The verifier knows their values, so code behind
+//! a switch that is off is not even part of the loaded program.
+
+use core::ptr::read_volatile;
+
+use probe_common::field::{COUNT, MISSING};
+
+#[unsafe(no_mangle)]
+static FIELD_OFFSETS: [u32; COUNT] = [MISSING; COUNT];
+
+/// 1 where the pids controller is on a cgroup v1 hierarchy.
+#[unsafe(no_mangle)]
+static PIDS_ON_CGROUP_V1: u8 = 0;
+
+/// Offset of a kernel field (an index of `probe_common::field`), if this kernel has it.
+#[inline(always)]
+pub fn offset(field: usize) -> Option<u64> {
+    // SAFETY: `field` is a constant of the table; volatile keeps the compiler from folding the
+    // placeholder in.
+    let offset = unsafe { read_volatile((&raw const FIELD_OFFSETS).cast::<u32>().add(field)) };
+    if offset == MISSING { None } else { Some(offset as u64) }
+}
+
+/// Whether cgroup ids must be read from the v1 pids hierarchy.
+#[inline(always)]
+pub fn pids_on_cgroup_v1() -> bool {
+    // SAFETY: a plain static; volatile for the same reason as above.
+    unsafe { read_volatile(&raw const PIDS_ON_CGROUP_V1) != 0 }
+}

@@ -1,0 +1,148 @@
+//! The command line.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::{
+    config::{Config, Format, Listen, load},
+    doctor,
+    probe::{hook::Rung, refusal::chain},
+    run,
+};
+
+/// Exit code for a mistake of the user's: flags or configuration.
+const USAGE: u8 = 2;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it did what was asked
+  1  it could not go on, or (doctor) something cannot be seen
+  2  wrong flags or configuration";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  sudo nodeprobe run                       findings on the terminal as they fire
+  sudo nodeprobe run -o json | jq .summary
+  sudo nodeprobe run --listen none         no metrics endpoint
+  curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs";
+
+/// Watches a Linux node from inside its kernel: qdisc/tc flapping, fork exhaustion and fd leaks
+/// through netlink, with who does it and where.
+#[derive(Parser)]
+#[command(name = "nodeprobe", version = version(), after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Watch this node until SIGINT or SIGTERM
+    #[command(after_help = RUN_EXAMPLES)]
+    Run(Run),
+    /// Say what this kernel allows, which rung every hook would use and what will not be seen
+    Doctor {
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t = doctor::Output::Human)]
+        output: doctor::Output,
+    },
+    /// Check a configuration file
+    CheckConfig { file: PathBuf },
+    /// Print a completion script for a shell
+    Completions { shell: Shell },
+}
+
+#[derive(Args)]
+struct Run {
+    /// Configuration file (TOML); flags override it
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How to print findings on stdout
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+    /// Address of the metrics endpoint, or "none"
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<Listen>,
+    /// Use only this rung for every hook (for tests; by default each hook takes the best that works)
+    #[arg(long, value_enum)]
+    rung: Option<Rung>,
+    /// Let the kernel programs log every event to stderr (slow; for diagnosis)
+    #[arg(long)]
+    kernel_log: bool,
+}
+
+fn version() -> &'static str {
+    concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")")
+}
+
+/// Runs the command and returns its exit code.
+pub fn main() -> ExitCode {
+    let started = crate::findings::clock::boot_now();
+    let cli = Cli::parse();
+    let logger = env_logger::Env::new().filter_or("NODEPROBE_LOG", "info");
+    env_logger::Builder::from_env(logger)
+        .format(|f, r| writeln!(f, "{}: {}", r.level(), r.args()))
+        .init();
+    match cli.command {
+        Command::Run(args) => run_command(args, started),
+        Command::Doctor { output } => doctor::run(output),
+        Command::CheckConfig { file } => match load::load(&file) {
+            Ok(_) => {
+                say(&format!("{}: ok", file.display()));
+                ExitCode::SUCCESS
+            }
+            Err(error) => usage(&error),
+        },
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "nodeprobe", &mut script);
+            match io::stdout().write_all(&script) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run_command(args: Run, started: u64) -> ExitCode {
+    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), load::load);
+    let mut config = match config {
+        Ok(config) => config,
+        Err(error) => return usage(&error),
+    };
+    config.output.format = args.output.unwrap_or(config.output.format);
+    config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
+    match run::run(&config, args.rung, args.kernel_log, started) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("nodeprobe: {}", chain(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage(error: &dyn std::fmt::Display) -> ExitCode {
+    say(&format!("nodeprobe: {error}"));
+    ExitCode::from(USAGE)
+}
+
+/// A line on stderr; a closed stderr is no reason to end.
+pub fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

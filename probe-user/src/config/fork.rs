@@ -1,0 +1,47 @@
+//! `[fork]`
+
+use serde::{Deserialize, Serialize};
+
+use super::span::{Span, within};
+
+/// Thresholds of the fork signal.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ForkConfig {
+    /// Length of the window that refused clones are counted in.
+    pub window: Span,
+    /// Refused clones of one cgroup in the window that warn.
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub failures: usize,
+    /// Names of node daemons: the first clone refused to one of them is critical. Compared with the
+    /// first 15 bytes, which is what the kernel keeps.
+    pub critical_comms: Vec<String>,
+    /// How long it must be quiet before a finding resolves.
+    pub hold: Span,
+}
+
+impl Default for ForkConfig {
+    fn default() -> Self {
+        let daemons = [
+            "kubelet",
+            "containerd",
+            "containerd-shim",
+            "dockerd",
+            "crio",
+            "conmon",
+            "runc",
+            "calico-node",
+            "calico",
+            "cilium-agent",
+            "kube-proxy",
+            "systemd",
+            "sshd",
+        ];
+        Self {
+            window: Span::seconds(10),
+            failures: 5,
+            critical_comms: daemons.map(String::from).to_vec(),
+            hold: Span::seconds(60),
+        }
+    }
+}

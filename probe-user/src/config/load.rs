@@ -1,0 +1,101 @@
+//! Reading a configuration file. A mistake names file, line, key and what is allowed.
+
+use std::{fs, io, ops::Range, path::Path};
+
+use thiserror::Error;
+use toml::de::DeTable;
+
+use super::Config;
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    #[error("{file}: {source}; check the path and its permissions")]
+    Unreadable { file: String, source: io::Error },
+    #[error("{file}:{line}: {key}{message}")]
+    Invalid { file: String, line: usize, key: KeyPrefix, message: String },
+}
+
+/// The key a mistake is at, as the beginning of a message; nothing when the syntax itself is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KeyPrefix(Option<String>);
+
+impl std::fmt::Display for KeyPrefix {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |key| write!(f, "{key}: "))
+    }
+}
+
+/// Longest file that is read (bytes).
+const LONGEST: u64 = 1024 * 1024;
+
+/// Reads and checks a file.
+///
+/// # Errors
+/// [`ConfigError`] when it cannot be read, is not TOML, or has a key or value that is not allowed.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let file = path.display().to_string();
+    let text =
+        read(path).map_err(|source| ConfigError::Unreadable { file: file.clone(), source })?;
+    parse(&file, &text)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    if fs::metadata(path)?.len() > LONGEST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than 1 MiB"));
+    }
+    fs::read_to_string(path)
+}
+
+/// Checks the text of a file called `file`.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] when it is not a configuration.
+pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
+    let at = |span: Option<Range<usize>>| span.map_or(1, |span| line(text, span.start));
+    let invalid = |key: Option<String>, error: &toml::de::Error| ConfigError::Invalid {
+        file: file.into(),
+        line: at(error.span()),
+        key: KeyPrefix(key),
+        message: error.message().replace('\n', " "),
+    };
+    let deserializer = toml::Deserializer::parse(text).map_err(|error| invalid(None, &error))?;
+    let config: Config = serde_path_to_error::deserialize(deserializer)
+        .map_err(|error| invalid(Some(error.path().to_string()), error.inner()))?;
+    config.contradiction().map_or(Ok(config.clone()), |(section, key, message)| {
+        let span = DeTable::parse(text).ok().and_then(|table| {
+            let section = table.get_ref().get(section)?.get_ref().as_table()?;
+            Some(section.get(key)?.span())
+        });
+        Err(ConfigError::Invalid {
+            file: file.into(),
+            line: at(span),
+            key: KeyPrefix(Some(format!("{section}.{key}"))),
+            message,
+        })
+    })
+}
+
+/// Number of the line (from 1) that the byte at `offset` is in.
+fn line(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
+}
+
+impl Config {
+    /// Two values that do not go together: section, key and what is wrong.
+    fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
+        let (tc, netlink) = (&self.tc, &self.netlink);
+        let above = |low: &str, critical: usize, warn: usize| {
+            (critical < warn).then(|| format!("{critical} is below {low} ({warn}); it must not be"))
+        };
+        above("warn_writes", tc.critical_writes, tc.warn_writes)
+            .map(|message| ("tc", "critical_writes", message))
+            .or_else(|| {
+                above("warn_open", netlink.critical_open, netlink.warn_open)
+                    .map(|message| ("netlink", "critical_open", message))
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;

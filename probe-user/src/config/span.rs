@@ -1,0 +1,64 @@
+//! Values with a range: a mistake says what is allowed.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, fmt::friendly};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// A span of time of at least a second and at most a week, written `60s`, `2m` or `1h 30m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span(Duration);
+
+impl Span {
+    const LONGEST_SECONDS: u64 = 7 * 24 * 3600;
+
+    /// A span of so many seconds.
+    #[must_use]
+    pub const fn seconds(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// The span in nanoseconds.
+    #[must_use]
+    pub fn ns(self) -> u64 {
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || {
+            D::Error::custom(format!(
+                "{text:?} is not a duration from \"1s\" to \"7d\", such as \"60s\", \"2m\" or \"1h 30m\""
+            ))
+        };
+        let span: SignedDuration = text.parse().map_err(|_| wrong())?;
+        let span = Duration::try_from(span).map_err(|_| wrong())?;
+        let allowed = Duration::from_secs(1)..=Duration::from_secs(Self::LONGEST_SECONDS);
+        if allowed.contains(&span) { Ok(Self(span)) } else { Err(wrong()) }
+    }
+}
+
+impl Serialize for Span {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let span = SignedDuration::try_from(self.0).unwrap_or_default();
+        serializer.serialize_str(&friendly::SpanPrinter::new().duration_to_string(&span))
+    }
+}
+
+/// Deserializes a whole number from `MIN` to `MAX`.
+///
+/// # Errors
+/// Names the range when the number is outside it.
+pub fn within<'de, D, const MIN: usize, const MAX: usize>(
+    deserializer: D,
+) -> Result<usize, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let number = i64::deserialize(deserializer)?;
+    usize::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number)).ok_or_else(|| {
+        D::Error::custom(format!("{number} is not a whole number from {MIN} to {MAX}"))
+    })
+}

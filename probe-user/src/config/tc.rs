@@ -1,0 +1,37 @@
+//! `[tc]`
+
+use serde::{Deserialize, Serialize};
+
+use super::span::{Span, within};
+
+/// Thresholds of the tc signal; the defaults come from the Calico incidents.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcConfig {
+    /// Length of the window that writes and toggles are counted in.
+    pub window: Span,
+    /// Writes of one filter or qdisc in the window that warn. An agent's restart makes 1, each known
+    /// bug 6 or more.
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub warn_writes: usize,
+    /// Writes in the window that are critical.
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub critical_writes: usize,
+    /// Times a handle comes back (A, B, A) in the window that are critical.
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub critical_toggles: usize,
+    /// How long it must be quiet before a finding resolves.
+    pub hold: Span,
+}
+
+impl Default for TcConfig {
+    fn default() -> Self {
+        Self {
+            window: Span::seconds(60),
+            warn_writes: 4,
+            critical_writes: 12,
+            critical_toggles: 3,
+            hold: Span::seconds(120),
+        }
+    }
+}

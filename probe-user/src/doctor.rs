@@ -1,0 +1,178 @@
+//! `nodeprobe doctor`: what this kernel allows and what will not be seen. Attaches every hook as
+//! `run` would and lets go at once, so its answer is what would happen, not a guess.
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use serde::Serialize;
+
+use crate::{
+    cli::say,
+    enrich::cgroup::PidsHierarchy,
+    kernel::{
+        facts::{Facts, Lockdown},
+        fields::Offsets,
+    },
+    probe::{
+        hook::Rung,
+        ladder::Coverage,
+        object::{Options, Probe, ProbeError},
+        refusal::chain,
+    },
+};
+
+/// How the report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    Human,
+    Json,
+}
+
+/// What the doctor found.
+#[derive(Serialize)]
+struct Report {
+    /// Whether every hook sees something.
+    covered: bool,
+    kernel: Facts,
+    /// Hierarchy that has the pids controller: `v1`, `v2` or `none`.
+    pids_controller: &'static str,
+    /// Fields of kernel structures that this kernel's BTF does not have.
+    missing_fields: Vec<String>,
+    hooks: Vec<HookReport>,
+}
+
+#[derive(Serialize)]
+struct HookReport {
+    signal: &'static str,
+    hook: &'static str,
+    rung: Option<Rung>,
+    sees: &'static str,
+    /// What this rung does not see.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    misses: &'static str,
+    /// Better rungs and why they cannot be used.
+    refused: Vec<RungRefusal>,
+    /// Optional parts that could not be attached.
+    without: Vec<PartRefusal>,
+}
+
+#[derive(Serialize)]
+struct RungRefusal {
+    rung: Rung,
+    why: String,
+}
+
+#[derive(Serialize)]
+struct PartRefusal {
+    program: &'static str,
+    why: String,
+}
+
+/// Examines this node and prints the report. Exit code 0 when every hook sees something, else 1.
+pub fn run(output: Output) -> ExitCode {
+    let report = match examine() {
+        Ok(report) => report,
+        Err(error) => {
+            say(&format!("nodeprobe: {}", chain(&error)));
+            return ExitCode::FAILURE;
+        }
+    };
+    let text = match output {
+        Output::Human => human(&report),
+        Output::Json => serde_json::to_string(&report).unwrap_or_default() + "\n",
+    };
+    let printed = io::stdout().write_all(text.as_bytes());
+    if report.covered && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn examine() -> Result<Report, ProbeError> {
+    let facts = Facts::read();
+    let offsets = Offsets::of_running_kernel().unwrap_or_else(|_| Offsets::unknown());
+    let hierarchy = PidsHierarchy::find();
+    let pids_controller = match &hierarchy {
+        Some(hierarchy) if hierarchy.is_v1() => "v1",
+        Some(_) => "v2",
+        None => "none",
+    };
+    let options = Options { pids_on_cgroup_v1: pids_controller == "v1", ..Options::default() };
+    let probe = Probe::load(&facts, &offsets, options)?;
+    Ok(Report {
+        covered: probe.coverage.iter().all(|covered| covered.rung.is_some()),
+        kernel: facts,
+        pids_controller,
+        missing_fields: offsets
+            .missing
+            .iter()
+            .map(|field| format!("{}.{}", field.container, field.member))
+            .collect(),
+        hooks: probe.coverage.iter().map(hook_report).collect(),
+    })
+}
+
+fn hook_report(covered: &Coverage) -> HookReport {
+    HookReport {
+        signal: covered.signal.name,
+        hook: covered.hook.name,
+        rung: covered.rung,
+        sees: covered.hook.sees,
+        misses: covered.misses(),
+        refused: covered
+            .refusals
+            .iter()
+            .map(|(rung, why)| RungRefusal { rung: *rung, why: why.to_string() })
+            .collect(),
+        without: covered
+            .without
+            .iter()
+            .map(|(program, why)| PartRefusal { program, why: why.to_string() })
+            .collect(),
+    }
+}
+
+fn human(report: &Report) -> String {
+    let facts = &report.kernel;
+    let yes = |fact: bool| if fact { "yes" } else { "no" };
+    let lockdown = match facts.lockdown {
+        Lockdown::None => "none",
+        Lockdown::Integrity => "integrity",
+        Lockdown::Confidentiality => "confidentiality",
+    };
+    let mut lines = vec![
+        format!("kernel           {}", facts.release),
+        format!("BTF              {}", yes(facts.btf)),
+        format!("kprobes          {}", yes(facts.kprobes)),
+        format!("lockdown         {lockdown}"),
+        format!("pids controller  cgroup {}", report.pids_controller),
+    ];
+    for capability in &facts.missing_capabilities {
+        lines.push(format!("missing          {} ({})", capability.name, capability.purpose));
+    }
+    if !report.missing_fields.is_empty() {
+        lines.push(format!("unknown fields   {}", report.missing_fields.join(", ")));
+    }
+    for hook in &report.hooks {
+        let rung = hook.rung.map_or("none", Rung::name);
+        lines.push(String::new());
+        lines.push(format!("{}/{}: {rung}", hook.signal, hook.hook));
+        match (hook.rung, hook.misses) {
+            (None, _) => lines.push(format!("  cannot see {}", hook.sees)),
+            (Some(_), "") => lines.push(format!("  sees {}", hook.sees)),
+            (Some(_), misses) => {
+                lines.push(format!("  sees {}, but not {misses}", hook.sees));
+            }
+        }
+        for refused in &hook.refused {
+            lines.push(format!("  no {}: {}", refused.rung, refused.why));
+        }
+        for part in &hook.without {
+            lines.push(format!("  without {}: {}", part.program, part.why));
+        }
+    }
+    lines.push(String::new());
+    let verdict =
+        if report.covered { "every hook is covered" } else { "NOT every hook is covered" };
+    lines.push(verdict.into());
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,151 @@
+//! The hierarchy of the pids controller: paths of cgroup ids, and limits.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    path::{Path, PathBuf},
+};
+
+use super::subject::PidsLimit;
+
+/// File handle type of kernfs, `FILEID_KERNFS` in include/linux/exportfs.h.
+const FILEID_KERNFS: libc::c_int = 0xfe;
+
+/// The mounted hierarchy that has the pids controller.
+pub struct PidsHierarchy {
+    mount: PathBuf,
+    mount_fd: File,
+    v1: bool,
+}
+
+/// `struct file_handle` of open_by_handle_at(2) with a kernfs id in it.
+#[repr(C)]
+struct KernfsHandle {
+    bytes: libc::c_uint,
+    kind: libc::c_int,
+    id: [u8; 8],
+}
+
+impl PidsHierarchy {
+    /// Finds it among this process's mounts: cgroup v1 `pids` first (hybrid hosts have both), then
+    /// cgroup v2.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let (mount, v1) = pids_mount(&mounts)?;
+        let mount_fd = File::open(&mount).ok()?;
+        Some(Self { mount, mount_fd, v1 })
+    }
+
+    /// Whether it is a cgroup v1 hierarchy.
+    #[must_use]
+    pub fn is_v1(&self) -> bool {
+        self.v1
+    }
+
+    /// Path of a cgroup below the mount point. The id is the inode of its directory, and kernfs
+    /// opens by that directly; no walk. Needs `CAP_DAC_READ_SEARCH`.
+    #[must_use]
+    pub fn path_of(&self, id: u64) -> Option<String> {
+        let directory = self.open(id).ok()?;
+        let link = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
+        let below = link.strip_prefix(&self.mount).ok()?;
+        Some(format!("/{}", below.to_string_lossy()))
+    }
+
+    fn open(&self, id: u64) -> io::Result<OwnedFd> {
+        let mut handle = KernfsHandle { bytes: 8, kind: FILEID_KERNFS, id: id.to_ne_bytes() };
+        // SAFETY: `handle` has the layout of a file_handle with 8 bytes of id, as `bytes` says.
+        let fd = unsafe {
+            libc::open_by_handle_at(
+                self.mount_fd.as_raw_fd(),
+                (&raw mut handle).cast(),
+                libc::O_PATH | libc::O_CLOEXEC,
+            )
+        };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel just returned this fd and nobody else owns it.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// The fullest limit at or above `path` when at least 95 % of it is in use.
+    #[must_use]
+    pub fn reached_limit(&self, path: &str) -> Option<PidsLimit> {
+        let ancestors = Path::new(path).ancestors().filter_map(|ancestor| self.limit(ancestor));
+        ancestors
+            .filter(|limit| limit.current.saturating_mul(100) >= limit.max.saturating_mul(95))
+            .max_by_key(|limit| limit.current.saturating_mul(1_000) / limit.max.max(1))
+    }
+
+    fn limit(&self, path: &Path) -> Option<PidsLimit> {
+        let directory = self.mount.join(path.strip_prefix("/").ok()?);
+        let number = |file: &str| -> Option<u64> {
+            fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()
+        };
+        let (max, current) = (number("pids.max")?, number("pids.current")?);
+        Some(PidsLimit { path: path.to_string_lossy().into_owned(), current, max })
+    }
+}
+
+/// Mount point of the pids hierarchy in a mountinfo text (proc_pid_mountinfo(5)), and whether it is v1.
+fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
+    let parsed = mounts.lines().filter_map(|line| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let point = mount.split(' ').nth(4)?;
+        let mut filesystem = filesystem.split(' ');
+        let kind = filesystem.next()?;
+        let options = filesystem.nth(1)?;
+        Some((unescape(point), kind, options))
+    });
+    let mut v2 = None;
+    for (point, kind, options) in parsed {
+        match kind {
+            "cgroup" if options.split(',').any(|option| option == "pids") => {
+                return Some((point, true));
+            }
+            "cgroup2" => v2 = v2.or(Some((point, false))),
+            _ => {}
+        }
+    }
+    v2
+}
+
+/// mountinfo writes space, tab, newline and backslash in octal.
+fn unescape(text: &str) -> PathBuf {
+    PathBuf::from(
+        text.replace("\\040", " ")
+            .replace("\\011", "\t")
+            .replace("\\012", "\n")
+            .replace("\\134", "\\"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const V2: &str = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n";
+    const HYBRID: &str = "31 23 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
+                          32 23 0:28 / /sys/fs/cgroup/pids rw,nosuid - cgroup cgroup rw,pids\n\
+                          33 23 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n";
+
+    #[test]
+    fn finds_the_hierarchy_that_has_pids() {
+        assert_eq!(pids_mount(V2), Some(("/sys/fs/cgroup".into(), false)));
+        assert_eq!(pids_mount(HYBRID), Some(("/sys/fs/cgroup/pids".into(), true)));
+        assert_eq!(
+            pids_mount("1 2 0:3 / /a\\040b rw - cgroup2 x rw"),
+            Some(("/a b".into(), false))
+        );
+    }
+
+    #[test]
+    fn survives_what_is_not_mountinfo() {
+        for text in ["", "\n", " - ", "a b c - cgroup", "1 2 3 4 - cgroup2 x", "\u{0} - - -"] {
+            assert_eq!(pids_mount(text), None, "{text:?}");
+        }
+    }
+}

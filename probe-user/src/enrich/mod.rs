@@ -1,0 +1,99 @@
+//! From kernel ids to names: processes, cgroups, containers.
+//!
+//! Ids of short-lived things are looked up while they exist: a cgroup's path at its first event.
+//! All else is looked up when a finding needs it. A lookup that fails is counted, leaves its field
+//! empty and never drops an event. Caches are bounded.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use crate::{
+    event::{Comm, Event},
+    findings::{Condition, Evidence},
+};
+
+pub mod cgroup;
+pub mod container;
+pub mod process;
+pub mod subject;
+
+use cgroup::PidsHierarchy;
+use subject::{Cgroup, Parent, Process, Subject};
+
+/// Cgroup paths remembered (a node has some hundred pods).
+const CGROUP_CACHE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
+
+/// Looks up who and where.
+pub struct Enricher {
+    hierarchy: Option<PidsHierarchy>,
+    paths: LruCache<u64, Option<String>>,
+    misses: u64,
+}
+
+impl Enricher {
+    /// An enricher over the node's pids hierarchy, if it has one.
+    #[must_use]
+    pub fn new(hierarchy: Option<PidsHierarchy>) -> Self {
+        Self { hierarchy, paths: LruCache::new(CGROUP_CACHE), misses: 0 }
+    }
+
+    /// Learns what may be gone when a finding fires. Cheap when nothing is new.
+    pub fn remember(&mut self, event: &Event) {
+        if let Some(id) = event.context.cgroup {
+            self.cgroup_path(id);
+        }
+    }
+
+    /// Lookups that found nothing.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.misses
+    }
+
+    /// Says whom a condition is about.
+    pub fn describe(&mut self, condition: &Condition) -> Subject {
+        let who = &condition.who;
+        let cgroup = who
+            .context
+            .cgroup
+            .map(|id| Cgroup { id, path: self.cgroup_path(id).map(str::to_owned) });
+        let path = cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
+        Subject {
+            container_id: path.and_then(container::id).map(str::to_owned),
+            pids_limit: match condition.evidence {
+                Evidence::Fork(_) => path
+                    .zip(self.hierarchy.as_ref())
+                    .and_then(|(path, hierarchy)| hierarchy.reached_limit(path)),
+                Evidence::Tc(_) | Evidence::Netlink(_) => None,
+            },
+            process: self.process(who.context.pid, who.context.comm, who.parent),
+            netns: who.context.netns,
+            interface: who.interface.clone(),
+            cgroup,
+        }
+    }
+
+    fn process(&mut self, pid: u32, comm: Comm, parent: Option<(u32, Comm)>) -> Option<Process> {
+        if pid == 0 {
+            return None;
+        }
+        let exe = process::exe(pid);
+        self.misses += u64::from(exe.is_none());
+        let parent = match parent {
+            Some((pid, comm)) => Some(Parent { pid, comm: comm.text() }),
+            None => process::parent(pid).map(|pid| Parent { pid, comm: process::comm(pid) }),
+        };
+        Some(Process { pid, comm: comm.text().or_else(|| process::comm(pid)), exe, parent })
+    }
+
+    fn cgroup_path(&mut self, id: u64) -> Option<&str> {
+        let (hierarchy, misses) = (&self.hierarchy, &mut self.misses);
+        let path = self.paths.get_or_insert(id, || {
+            let path = hierarchy.as_ref().and_then(|hierarchy| hierarchy.path_of(id));
+            *misses += u64::from(path.is_none());
+            path
+        });
+        path.as_deref()
+    }
+}

@@ -1,0 +1,68 @@
+//! Events: decoded wire records, typed to the edge.
+
+use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, tc::TcChange};
+
+/// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
+pub type BootNs = u64;
+
+/// A task's name as the kernel keeps it: up to 15 bytes, not always UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
+
+impl Comm {
+    /// The bytes before the first NUL.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        until_nul(&self.0)
+    }
+
+    /// The name as text, bytes that are not UTF-8 replaced; `None` when the record had none.
+    #[must_use]
+    pub fn text(&self) -> Option<String> {
+        text(&self.0)
+    }
+}
+
+/// The bytes of a NUL-padded array before its first NUL.
+#[must_use]
+pub fn until_nul(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == 0).next().unwrap_or_default()
+}
+
+/// A NUL-padded array as text; `None` when it is empty.
+#[must_use]
+pub fn text(bytes: &[u8]) -> Option<String> {
+    let bytes = until_nul(bytes);
+    (!bytes.is_empty()).then(|| String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// Who was running and where, in the kernel's own ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Context {
+    /// When (ns since boot).
+    pub at: BootNs,
+    /// Process id in the initial pid namespace.
+    pub pid: u32,
+    /// Thread id in the initial pid namespace.
+    pub tid: u32,
+    /// Cgroup in the hierarchy of the pids controller; `None` when unknown.
+    pub cgroup: Option<u64>,
+    /// Inode of the network namespace; `None` when unknown.
+    pub netns: Option<u32>,
+    pub comm: Comm,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub context: Context,
+    pub body: Body,
+}
+
+/// What happened; one variant a signal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    Tc(TcChange),
+    Fork(ForkFailure),
+    Netlink(NetlinkChange),
+}

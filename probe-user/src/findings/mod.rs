@@ -1,0 +1,139 @@
+//! What a detector raises and what becomes of it: a [`Condition`] holds or not at a moment; a
+//! [`Finding`] is one episode of it, with an identity, a beginning and an end.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    enrich::subject::Subject,
+    event::{BootNs, Comm, Context},
+    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::TcEvidence},
+};
+
+pub mod book;
+pub mod clock;
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Critical,
+}
+
+impl Severity {
+    /// All severities, for metric registration.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warning, Self::Critical];
+
+    /// The severity as a metric label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Whether the condition still holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    Firing,
+    Resolved,
+}
+
+/// A rule a detector applies.
+#[derive(Debug)]
+pub struct Rule {
+    /// Name in findings, metrics and documentation; begins with the signal's.
+    pub name: &'static str,
+    /// Name of the signal.
+    pub signal: &'static str,
+    /// What to do next.
+    pub advice: &'static str,
+}
+
+/// An interface as the kernel names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Interface {
+    /// Index in its network namespace.
+    pub index: i32,
+    /// Name at event time; absent when it was not to be had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// Who and where, in kernel ids: what a detector knows without looking anything up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Who {
+    pub context: Context,
+    /// The process that started this one, where the record says it.
+    pub parent: Option<(u32, Comm)>,
+    pub interface: Option<Interface>,
+}
+
+/// The numbers behind a finding.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Evidence {
+    Tc(TcEvidence),
+    Fork(ForkEvidence),
+    Netlink(NetlinkEvidence),
+}
+
+impl Evidence {
+    /// One sentence that says what happens, to whom and how much.
+    #[must_use]
+    pub fn summary(&self, subject: &Subject) -> String {
+        match self {
+            Self::Tc(evidence) => evidence.summary(subject),
+            Self::Fork(evidence) => evidence.summary(subject),
+            Self::Netlink(evidence) => evidence.summary(subject),
+        }
+    }
+}
+
+/// A rule that holds for a subject at a moment.
+#[derive(Clone, Debug)]
+pub struct Condition {
+    pub rule: &'static Rule,
+    /// Identity of the subject within the rule.
+    pub key: u64,
+    pub severity: Severity,
+    pub at: BootNs,
+    /// How long after `at` the condition must be gone before its finding resolves (ns).
+    pub hold: u64,
+    pub who: Who,
+    pub evidence: Evidence,
+}
+
+/// One episode of a condition, as sinks get it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Finding {
+    /// Stable through all revisions of the episode.
+    pub id: String,
+    /// 1 when it fires, one more each time it is sent again.
+    pub revision: u32,
+    pub state: State,
+    pub signal: &'static str,
+    pub rule: &'static str,
+    /// The worst the episode has been.
+    pub severity: Severity,
+    pub summary: String,
+    pub advice: &'static str,
+    pub first_seen: Timestamp,
+    pub last_seen: Timestamp,
+    pub subject: Subject,
+    pub evidence: Evidence,
+}

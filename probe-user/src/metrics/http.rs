@@ -1,0 +1,88 @@
+//! `/metrics` over HTTP, on loopback by default.
+
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+
+use super::Metrics;
+use crate::probe::counters::Counters;
+
+/// Connections served at once; more wait in the backlog.
+const CONNECTIONS: usize = 8;
+/// Longest a connection may last, so that a slow reader cannot hold one of the few.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Longest a client may take to send its request.
+const HEADERS: Duration = Duration::from_secs(5);
+
+/// What a scrape reads.
+pub struct Exporter {
+    pub metrics: Arc<Metrics>,
+    pub counters: Counters,
+}
+
+impl Exporter {
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
+        }
+        if request.uri().path() != "/metrics" {
+            return plain(StatusCode::NOT_FOUND, "see /metrics\n".into());
+        }
+        self.metrics.scrapes.inc();
+        self.metrics.observe_kernel(&self.counters);
+        match self.metrics.encode() {
+            Ok(text) => plain(StatusCode::OK, text),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n").into()),
+        }
+    }
+}
+
+fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+/// Serves until the listener fails.
+///
+/// # Errors
+/// The listener's.
+pub async fn serve(listener: TcpListener, exporter: Arc<Exporter>) -> io::Result<()> {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    loop {
+        let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            // A node out of fds: the listener itself is well, and the next try may work.
+            Err(error) => {
+                log::warn!("metrics: accept: {error}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                continue;
+            }
+        };
+        let exporter = Arc::clone(&exporter);
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let response = exporter.answer(&request);
+                async { Ok::<_, Infallible>(response) }
+            });
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADERS)
+                .max_buf_size(16 * 1024)
+                .serve_connection(TokioIo::new(stream), service);
+            // How a client goes away is its own affair.
+            let _ = timeout(LONGEST, connection).await;
+            drop(slot);
+        });
+    }
+}

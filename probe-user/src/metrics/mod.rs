@@ -1,0 +1,261 @@
+//! The agent's metrics. Every label comes from a registry of the program, so none can grow without
+//! bound, whatever a node does.
+
+use probe_common::counter;
+use prometheus::{
+    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
+};
+
+use crate::{
+    decode::DecodeError,
+    findings::{Severity, book::Book},
+    probe::{counters::Counters, ladder::Coverage},
+    signals::{Detector, SIGNALS},
+};
+
+pub mod http;
+
+/// Everything the agent counts.
+pub struct Metrics {
+    registry: Registry,
+    events: IntCounterVec,
+    decode_errors: IntCounterVec,
+    findings: IntCounterVec,
+    firing: IntGaugeVec,
+    findings_dropped: IntGauge,
+    kernel_events: IntCounterVec,
+    lost: IntCounterVec,
+    tracked: IntGaugeVec,
+    evicted: IntGaugeVec,
+    coverage: IntGaugeVec,
+    ready_seconds: GaugeVec,
+    pub enrich_misses: IntGauge,
+    pub sink_findings: IntCounterVec,
+    pub scrapes: IntCounter,
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> prometheus::Result<C> {
+    let metric = metric?;
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+impl Metrics {
+    /// Registers every metric, with every series that can be known beforehand at zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name, which a test excludes.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let r = &registry;
+        let counters = |name, help, labels: &[&str]| {
+            register(r, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauges = |name, help, labels: &[&str]| {
+            register(r, IntGaugeVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name, help| register(r, IntGauge::new(name, help));
+        let metrics = Self {
+            events: counters(
+                "nodeprobe_events_total",
+                "Events decoded, by signal and kind.",
+                &["signal", "kind"],
+            )?,
+            decode_errors: counters(
+                "nodeprobe_decode_errors_total",
+                "Records that could not be decoded, by reason.",
+                &["reason"],
+            )?,
+            findings: counters(
+                "nodeprobe_findings_total",
+                "Findings that fired, by rule and the severity they fired with.",
+                &["rule", "severity"],
+            )?,
+            firing: gauges(
+                "nodeprobe_findings_firing",
+                "Findings firing now, by rule and severity.",
+                &["rule", "severity"],
+            )?,
+            findings_dropped: gauge(
+                "nodeprobe_findings_dropped",
+                "Findings that had no room among those that fire.",
+            )?,
+            kernel_events: counters(
+                "nodeprobe_kernel_events_total",
+                "Events at the kernel's hooks, by what became of them: seen = delivered + suppressed + lost.",
+                &["signal", "outcome"],
+            )?,
+            lost: counters(
+                "nodeprobe_events_lost_total",
+                "Events that hooks saw and could not deliver, by reason.",
+                &["signal", "reason"],
+            )?,
+            tracked: gauges(
+                "nodeprobe_tracked",
+                "Things a detector keeps state for, by signal.",
+                &["signal"],
+            )?,
+            evicted: gauges(
+                "nodeprobe_evicted",
+                "Things a detector forgot or left out for want of room since the start, by signal.",
+                &["signal"],
+            )?,
+            coverage: gauges(
+                "nodeprobe_signal_coverage",
+                "1 for the rung each hook uses; rung=\"none\" sees nothing.",
+                &["signal", "hook", "rung"],
+            )?,
+            ready_seconds: register(
+                r,
+                GaugeVec::new(
+                    Opts::new(
+                        "nodeprobe_ready_seconds",
+                        "Time from exec until all hooks were attached.",
+                    ),
+                    &[],
+                ),
+            )?,
+            enrich_misses: gauge(
+                "nodeprobe_enrich_misses",
+                "Lookups of processes and cgroups that found nothing since the start.",
+            )?,
+            sink_findings: counters(
+                "nodeprobe_sink_findings_total",
+                "Findings handed to a sink, by outcome.",
+                &["sink", "outcome"],
+            )?,
+            scrapes: register(
+                r,
+                IntCounter::new("nodeprobe_scrapes_total", "Times metrics were read."),
+            )?,
+            registry: registry.clone(),
+        };
+        metrics.build_info(r)?;
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    fn build_info(&self, registry: &Registry) -> prometheus::Result<()> {
+        let options = Opts::new("nodeprobe_build_info", "1, labelled with the build.");
+        let info = register(registry, IntGaugeVec::new(options, &["version", "revision"]))?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("NODEPROBE_REVISION")]).set(1);
+        Ok(())
+    }
+
+    fn start_at_zero(&self) {
+        for reason in DecodeError::LABELS {
+            self.decode_errors.with_label_values(&[reason]);
+        }
+        for signal in SIGNALS {
+            for (_, kind) in signal.kinds {
+                self.events.with_label_values(&[signal.name, kind]);
+            }
+            for rule in signal.rules {
+                for severity in Severity::ALL {
+                    self.findings.with_label_values(&[rule.name, severity.name()]);
+                }
+            }
+        }
+    }
+
+    /// Counts a decoded event.
+    pub fn event(&self, signal: &str, kind: &str) {
+        self.events.with_label_values(&[signal, kind]).inc();
+    }
+
+    /// Counts a record that could not be decoded.
+    pub fn decode_error(&self, error: DecodeError) {
+        self.decode_errors.with_label_values(&[error.label()]).inc();
+    }
+
+    /// Counts a finding that fired.
+    pub fn fired(&self, rule: &str, severity: Severity) {
+        self.findings.with_label_values(&[rule, severity.name()]).inc();
+    }
+
+    /// Takes over the state of the book and the detectors.
+    pub fn observe_state(&self, book: &Book, detectors: &[Box<dyn Detector>]) {
+        self.findings_dropped.set(i64::try_from(book.dropped()).unwrap_or(i64::MAX));
+        for (signal, detector) in SIGNALS.iter().zip(detectors) {
+            let set = |gauge: &IntGaugeVec, value: u64| {
+                let value = i64::try_from(value).unwrap_or(i64::MAX);
+                gauge.with_label_values(&[signal.name]).set(value);
+            };
+            set(&self.tracked, detector.tracked() as u64);
+            set(&self.evicted, detector.evicted());
+            for rule in signal.rules {
+                for severity in Severity::ALL {
+                    let firing =
+                        i64::try_from(book.firing(rule.name, severity)).unwrap_or(i64::MAX);
+                    self.firing.with_label_values(&[rule.name, severity.name()]).set(firing);
+                }
+            }
+        }
+    }
+
+    /// Notes which rung each hook uses.
+    pub fn observe_coverage(&self, coverage: &[Coverage], ready_seconds: f64) {
+        for covered in coverage {
+            let rung = covered.rung.map_or("none", |rung| rung.name());
+            let labels = [covered.signal.name, covered.hook.name, rung];
+            self.coverage.with_label_values(&labels).set(1);
+        }
+        self.ready_seconds.with_label_values(&[] as &[&str]).set(ready_seconds);
+    }
+
+    /// Takes over the kernel side's counters, which only grow.
+    pub fn observe_kernel(&self, counters: &Counters) {
+        let raise = |metric: &IntCounterVec, labels: [&str; 2], value: u64| {
+            let counter = metric.with_label_values(&labels);
+            counter.inc_by(value.saturating_sub(counter.get()));
+        };
+        for signal in SIGNALS {
+            let read = |which| counters.read(signal.wire, which);
+            for (which, outcome) in [
+                (counter::SEEN, "seen"),
+                (counter::DELIVERED, "delivered"),
+                (counter::SUPPRESSED, "suppressed"),
+            ] {
+                raise(&self.kernel_events, [signal.name, outcome], read(which));
+            }
+            for (which, reason) in counter::LOSSES {
+                raise(&self.lost, [signal.name, reason], read(which));
+            }
+        }
+    }
+
+    /// All metrics in the Prometheus text format.
+    ///
+    /// # Errors
+    /// When a metric cannot be encoded.
+    pub fn encode(&self) -> prometheus::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_series_that_can_be_known_is_there_from_the_start() {
+        let metrics = Metrics::new().unwrap();
+        let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
+        for series in [
+            "nodeprobe_events_total{kind=\"request\",signal=\"tc\"} 0",
+            "nodeprobe_events_total{kind=\"failed\",signal=\"fork\"} 0",
+            "nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 0",
+            "nodeprobe_findings_total{rule=\"netlink-leak\",severity=\"critical\"} 0",
+            "nodeprobe_decode_errors_total{reason=\"truncated\"} 0",
+            "nodeprobe_build_info{",
+        ] {
+            assert!(text.contains(series), "{series} not in\n{text}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The one way through: record, event, condition, finding. The only place that knows every stage.
+
+use std::sync::Arc;
+
+use crate::{
+    config::Config,
+    decode::decode,
+    enrich::Enricher,
+    event::BootNs,
+    findings::{Condition, Finding, State, book::Book, clock::Clock},
+    metrics::Metrics,
+    signals::{Detector, SIGNALS, kind_label},
+    sinks::Outlet,
+};
+
+/// All stages between a source and the sinks. Does no I/O of its own but what enrichment reads.
+pub struct Pipeline {
+    enricher: Enricher,
+    detectors: Vec<Box<dyn Detector>>,
+    book: Book,
+    metrics: Arc<Metrics>,
+    conditions: Vec<Condition>,
+}
+
+impl Pipeline {
+    /// A pipeline with a detector for each signal.
+    #[must_use]
+    pub fn new(config: &Config, enricher: Enricher, metrics: Arc<Metrics>) -> Self {
+        let detectors = SIGNALS.iter().map(|signal| (signal.detector)(config)).collect();
+        Self { enricher, detectors, book: Book::default(), metrics, conditions: Vec::new() }
+    }
+
+    /// Takes one wire record.
+    pub fn record(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        let event = match decode(bytes) {
+            Ok(event) => event,
+            Err(error) => return self.metrics.decode_error(error),
+        };
+        // The first two bytes are the kind, or it would not have decoded.
+        let kind = bytes.first_chunk().map_or(0, |kind| u16::from_ne_bytes(*kind));
+        if let Some((signal, kind)) = kind_label(kind) {
+            self.metrics.event(signal, kind);
+        }
+        self.enricher.remember(&event);
+        if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {
+            detector.observe(&event, &mut self.conditions);
+        }
+        self.raise(outlets);
+    }
+
+    /// Takes the time: renews what holds, resolves what is over.
+    pub fn tick(&mut self, now: BootNs, outlets: &[&Outlet]) {
+        for detector in &mut self.detectors {
+            detector.tick(now, &mut self.conditions);
+        }
+        self.raise(outlets);
+        for finding in self.book.expire(now) {
+            self.send(finding, outlets);
+        }
+        self.metrics.observe_state(&self.book, &self.detectors);
+        self.metrics.enrich_misses.set(i64::try_from(self.enricher.misses()).unwrap_or(i64::MAX));
+    }
+
+    fn raise(&mut self, outlets: &[&Outlet]) {
+        if self.conditions.is_empty() {
+            return;
+        }
+        let clock = Clock::now();
+        for condition in std::mem::take(&mut self.conditions) {
+            let describe = |condition: &Condition| self.enricher.describe(condition);
+            if let Some(finding) = self.book.hold(condition, clock, describe) {
+                self.send(finding, outlets);
+            }
+        }
+    }
+
+    fn send(&self, finding: Finding, outlets: &[&Outlet]) {
+        if finding.state == State::Firing && finding.revision == 1 {
+            self.metrics.fired(finding.rule, finding.severity);
+        }
+        let finding = Arc::new(finding);
+        outlets.iter().for_each(|outlet| outlet.send(&finding));
+    }
+}

@@ -1,0 +1,103 @@
+//! What a hook is: a point of the kernel, and the ways to reach it from the best to the least.
+
+use std::fmt;
+
+/// A way to attach, best first. A lower one sees less or costs more, and says so.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, serde::Serialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Rung {
+    /// fentry/fexit through BTF: cheapest, arguments and return value.
+    Fexit,
+    /// kprobe/kretprobe: for kernels that refuse tracing programs or have no BTF of their own.
+    Kprobe,
+    /// Tracepoints: for hardened kernels that allow neither.
+    Tracepoint,
+}
+
+impl Rung {
+    /// All rungs, best first.
+    pub const LADDER: [Self; 3] = [Self::Fexit, Self::Kprobe, Self::Tracepoint];
+
+    /// The rung as a metric label and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fexit => "fexit",
+            Self::Kprobe => "kprobe",
+            Self::Tracepoint => "tracepoint",
+        }
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something the agent wants to hear from the kernel.
+pub struct Hook {
+    /// Short name, unique in its signal.
+    pub name: &'static str,
+    /// What is lost when no rung works, as the end of "cannot see ...".
+    pub sees: &'static str,
+    /// The ways, best first.
+    pub steps: &'static [Step],
+}
+
+/// A hook on one rung.
+pub struct Step {
+    pub rung: Rung,
+    /// Programs that all must attach, unless marked optional.
+    pub programs: &'static [Attachment],
+    /// What this rung does not see, compared with the best one; empty for the best.
+    pub misses: &'static str,
+}
+
+/// A program of the object and where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Name of the program in the object.
+    pub program: &'static str,
+    pub target: Target,
+    /// Whether the step works without it.
+    pub optional: bool,
+}
+
+/// An attach point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Fentry(&'static str),
+    Fexit(&'static str),
+    Kprobe(&'static str),
+    Kretprobe(&'static str),
+    Tracepoint(&'static str, &'static str),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fentry(function) => write!(f, "fentry/{function}"),
+            Self::Fexit(function) => write!(f, "fexit/{function}"),
+            Self::Kprobe(function) => write!(f, "kprobe/{function}"),
+            Self::Kretprobe(function) => write!(f, "kretprobe/{function}"),
+            Self::Tracepoint(category, name) => write!(f, "tracepoint/{category}/{name}"),
+        }
+    }
+}
+
+impl Attachment {
+    /// A program the step needs.
+    #[must_use]
+    pub const fn new(program: &'static str, target: Target) -> Self {
+        Self { program, target, optional: false }
+    }
+
+    /// A program the step can do without.
+    #[must_use]
+    pub const fn optional(program: &'static str, target: Target) -> Self {
+        Self { program, target, optional: true }
+    }
+}

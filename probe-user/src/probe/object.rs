@@ -1,0 +1,126 @@
+//! The compiled kernel programs inside this binary, and how they get into the kernel.
+
+use std::io;
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader,
+    maps::{MapData, MapError, PerCpuArray, RingBuf},
+};
+use thiserror::Error;
+
+use super::{
+    counters::Counters,
+    hook::Rung,
+    ladder::{Coverage, Ladder},
+    refusal::chain,
+};
+use crate::kernel::{facts::Facts, fields::Offsets};
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nodeprobe.bpf.o"));
+
+/// Level of aya-log that lets every message of the programs through (`aya_log_common::Level`).
+const LOG_ALL: u8 = 5;
+
+/// Why the kernel side could not be set up at all.
+#[derive(Debug, Error)]
+pub enum ProbeError {
+    #[error(
+        "this nodeprobe was built without its kernel programs; build it with `cargo xtask build`"
+    )]
+    NoObject,
+    #[error(
+        "the kernel does not take nodeprobe's maps: {0}; needs Linux 5.8 or later and CAP_BPF (on 5.10 a high RLIMIT_MEMLOCK too)"
+    )]
+    Load(String),
+    #[error("the object has no usable map {name}: {reason}")]
+    Map { name: &'static str, reason: String },
+}
+
+/// How to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Only this rung.
+    pub rung: Option<Rung>,
+    /// Let the kernel programs log each event.
+    pub kernel_log: bool,
+    /// The pids controller is on a cgroup v1 hierarchy.
+    pub pids_on_cgroup_v1: bool,
+}
+
+/// The loaded and attached kernel side; dropping it detaches everything.
+pub struct Probe {
+    pub ebpf: Ebpf,
+    pub ring: RingBuf<MapData>,
+    pub counters: Counters,
+    pub coverage: Vec<Coverage>,
+}
+
+impl Probe {
+    /// Loads the object and attaches every hook on the best rung that works.
+    ///
+    /// # Errors
+    /// [`ProbeError`] when nothing can be loaded; a hook that no rung carries is no error but a gap
+    /// in [`Probe::coverage`].
+    pub fn load(facts: &Facts, offsets: &Offsets, options: Options) -> Result<Self, ProbeError> {
+        if OBJECT.is_empty() {
+            return Err(ProbeError::NoObject);
+        }
+        raise_memlock();
+        let on_v1 = u8::from(options.pids_on_cgroup_v1);
+        let log_level = if options.kernel_log { LOG_ALL } else { 0 };
+        let mut loader = EbpfLoader::new();
+        loader
+            .btf(None)
+            .override_global("FIELD_OFFSETS", &offsets.values, true)
+            .override_global("PIDS_ON_CGROUP_V1", &on_v1, true)
+            .override_global("AYA_LOG_LEVEL", &log_level, true);
+        if !options.kernel_log {
+            // Every map is created; this one is idle without the switch.
+            loader.map_max_entries("AYA_LOGS", page_size());
+        }
+        let mut ebpf = loader.load(OBJECT).map_err(|error| load_error(&error))?;
+        let coverage = {
+            let tracing = facts.btf && options.rung.is_none_or(|rung| rung == Rung::Fexit);
+            let btf = tracing.then(Btf::from_sys_fs).and_then(Result::ok);
+            Ladder::new(&mut ebpf, btf.as_ref(), facts, options.rung).attach_all()
+        };
+        release_parse_memory();
+        let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
+        let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
+        Ok(Self { ebpf, ring, counters, coverage })
+    }
+}
+
+fn take<T>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+    convert: impl FnOnce(aya::maps::Map) -> Result<T, MapError>,
+) -> Result<T, ProbeError> {
+    let wrong = |reason: String| ProbeError::Map { name, reason };
+    let map = ebpf.take_map(name).ok_or_else(|| wrong("it is not there".into()))?;
+    convert(map).map_err(|error| wrong(chain(&error)))
+}
+
+fn load_error(error: &EbpfError) -> ProbeError {
+    ProbeError::Load(chain(error))
+}
+
+/// Kernels before 5.11 charge maps to this limit. Later ones do not, so a refusal is harmless there.
+fn raise_memlock() {
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a valid rlimit.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } != 0 {
+        log::debug!("RLIMIT_MEMLOCK stays as it is: {}", io::Error::last_os_error());
+    }
+}
+
+/// Parsing the kernel's BTF takes tens of MB for a moment; gives them back.
+fn release_parse_memory() {
+    // SAFETY: glibc's malloc_trim may be called at any time.
+    unsafe { libc::malloc_trim(0) };
+}
+
+fn page_size() -> u32 {
+    // SAFETY: takes no pointer.
+    u32::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}

@@ -1,0 +1,34 @@
+//! What the agent says when it is ready: what it sees, and what it does not.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::{probe::ladder::Coverage, signals::SIGNALS};
+
+/// One line that begins with `ready`, then one for each gap.
+#[must_use]
+pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration) -> Vec<String> {
+    let signals: Vec<String> = SIGNALS
+        .iter()
+        .map(|signal| {
+            let mut hooks = coverage.iter().filter(|covered| covered.signal.name == signal.name);
+            // The first hook of a signal is the one it lives by.
+            let rung = hooks.next().and_then(|covered| covered.rung);
+            format!("{}={}", signal.name, rung.map_or("none", |rung| rung.name()))
+        })
+        .collect();
+    let metrics = metrics.map_or_else(
+        || "no metrics endpoint".into(),
+        |address| format!("metrics on http://{address}/metrics"),
+    );
+    let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), signals.join(" "));
+    std::iter::once(ready).chain(coverage.iter().filter_map(gap)).collect()
+}
+
+fn gap(covered: &Coverage) -> Option<String> {
+    let name = format!("{}/{}", covered.signal.name, covered.hook.name);
+    if covered.rung.is_none() {
+        return Some(format!("not covered: {name}: cannot see {}", covered.hook.sees));
+    }
+    let misses = covered.misses();
+    (!misses.is_empty()).then(|| format!("covered in part: {name}: does not see {misses}"))
+}

@@ -1,0 +1,172 @@
+//! netlink: sockets a process opens and never closes. Creation rate says nothing (`ip` opens and
+//! closes one a call); what stays open counts.
+
+use probe_common::{
+    netlink::NetlinkRecord,
+    wire::{Header, kind, signal},
+};
+use serde::Serialize;
+
+use super::Signal;
+use crate::{
+    decode::{self, DecodeError},
+    enrich::subject::Subject,
+    event::Body,
+    findings::Rule,
+    probe::hook::{Attachment, Hook, Rung, Step, Target},
+};
+
+mod detect;
+mod sockets;
+
+pub static SIGNAL: Signal = Signal {
+    wire: signal::NETLINK,
+    name: "netlink",
+    hooks: &[SOCKETS],
+    kinds: &[
+        (kind::NETLINK_OPEN, "open"),
+        (kind::NETLINK_CLOSE, "close"),
+        (kind::NETLINK_OWNER_EXIT, "owner_exit"),
+    ],
+    rules: &[&LEAK],
+    decode: decode_record,
+    detector: |config| Box::new(detect::NetlinkDetector::new(&config.netlink)),
+};
+
+const SOCKETS: Hook = Hook {
+    name: "sockets",
+    sees: "netlink sockets that come and go",
+    steps: &[
+        Step {
+            rung: Rung::Fexit,
+            programs: &[
+                // Closes first, so that no socket seen opening is missed closing.
+                Attachment::new("netlink_close_fentry", Target::Fentry("netlink_release")),
+                Attachment::new("netlink_open_fexit", Target::Fexit("netlink_create")),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Kprobe,
+            programs: &[
+                Attachment::new("netlink_close_kprobe", Target::Kprobe("netlink_release")),
+                Attachment::new("netlink_open_kretprobe", Target::Kretprobe("netlink_create")),
+                Attachment::new("netlink_open_kprobe", Target::Kprobe("netlink_create")),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Tracepoint,
+            programs: &[
+                syscall("netlink_sys_enter_close", "sys_enter_close"),
+                Attachment::new(
+                    "netlink_process_exit",
+                    Target::Tracepoint("sched", "sched_process_exit"),
+                ),
+                syscall("netlink_sys_exit_socket", "sys_exit_socket"),
+                syscall("netlink_sys_enter_socket", "sys_enter_socket"),
+            ],
+            misses: "copies of a socket (dup, fork, SCM_RIGHTS): each is counted for the process \
+                     that opened it until that one closes it or exits; every syscall of the node \
+                     takes the traced path",
+        },
+    ],
+};
+
+const fn syscall(program: &'static str, name: &'static str) -> Attachment {
+    Attachment::new(program, Target::Tracepoint("syscalls", name))
+}
+
+static LEAK: Rule = Rule {
+    name: "netlink-leak",
+    signal: "netlink",
+    advice: "Something in this process opens a netlink socket on each round and forgets it; restart \
+             the process to win time and look for a handle that is made in a loop (Calico 3.29.0 \
+             did in findHostMTU, fixed by #9609).",
+};
+
+/// A netlink socket came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetlinkChange {
+    Opened {
+        socket: u64,
+        protocol: u32,
+    },
+    Closed {
+        socket: u64,
+    },
+    /// A process is gone, with every socket it still had.
+    OwnerExited,
+}
+
+fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
+    let record: NetlinkRecord = decode::read(header.kind, bytes)?;
+    let (socket, protocol) = (record.socket, record.protocol);
+    Ok(Body::Netlink(match header.kind {
+        kind::NETLINK_OPEN => NetlinkChange::Opened { socket, protocol },
+        kind::NETLINK_CLOSE => NetlinkChange::Closed { socket },
+        _ => NetlinkChange::OwnerExited,
+    }))
+}
+
+/// The numbers of a netlink finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct NetlinkEvidence {
+    /// Netlink sockets of this protocol the process has open.
+    pub open: u64,
+    /// Network namespaces those sockets are in; one socket a namespace is no leak.
+    pub netns_count: u64,
+    /// Name of the netlink protocol.
+    pub protocol: String,
+    /// Sockets opened since the agent first saw the process.
+    pub opened_total: u64,
+    /// Age of the oldest socket (s).
+    pub oldest_seconds: u64,
+    /// Buckets of the history in which the number rose.
+    pub rising_buckets: u64,
+    /// Buckets there are.
+    pub buckets: u64,
+    /// Length of a bucket (s).
+    pub bucket_seconds: u64,
+    /// Growth over the history (sockets an hour).
+    pub growth_per_hour: i64,
+}
+
+impl NetlinkEvidence {
+    /// One sentence for the finding.
+    #[must_use]
+    pub fn summary(&self, subject: &Subject) -> String {
+        let growth = match self.growth_per_hour {
+            rate @ 1.. => format!(", growing by {rate} an hour"),
+            _ => String::new(),
+        };
+        let oldest = self.oldest_seconds;
+        format!(
+            "{} holds {} {} sockets open{growth}; the oldest is {oldest} s old",
+            subject.process_label(),
+            self.open,
+            self.protocol
+        )
+    }
+}
+
+/// The protocol as include/uapi/linux/netlink.h names it.
+fn protocol_name(protocol: u32) -> String {
+    let name = match protocol {
+        0 => "NETLINK_ROUTE",
+        2 => "NETLINK_USERSOCK",
+        4 => "NETLINK_SOCK_DIAG",
+        6 => "NETLINK_XFRM",
+        7 => "NETLINK_SELINUX",
+        9 => "NETLINK_AUDIT",
+        12 => "NETLINK_NETFILTER",
+        15 => "NETLINK_KOBJECT_UEVENT",
+        16 => "NETLINK_GENERIC",
+        21 => "NETLINK_CRYPTO",
+        _ => return format!("netlink protocol {protocol}"),
+    };
+    name.into()
+}
+
+#[cfg(test)]
+mod tests;

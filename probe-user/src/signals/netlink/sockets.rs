@@ -1,0 +1,151 @@
+//! The table of open sockets and of those who hold them.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::event::{BootNs, Context};
+
+/// Sockets remembered at once; more are counted and left out.
+const MOST_SOCKETS: usize = 65_536;
+
+/// A process and a netlink protocol.
+pub type Holder = (u32, u32);
+
+/// What one process holds of one protocol.
+#[derive(Debug)]
+pub struct Holding {
+    pub open: usize,
+    pub opened_total: u64,
+    /// Sockets open at the end of each past bucket, oldest first.
+    pub history: VecDeque<usize>,
+    pub who: Context,
+    netns: FxHashMap<u32, usize>,
+}
+
+impl Holding {
+    /// Network namespaces the open sockets are in; at least 1.
+    #[must_use]
+    pub fn netns_count(&self) -> usize {
+        self.netns.len().max(1)
+    }
+
+    /// Sockets a namespace, rounded up: what a leak makes grow.
+    #[must_use]
+    pub fn per_netns(&self) -> usize {
+        self.open.div_ceil(self.netns_count())
+    }
+
+    /// Buckets in which the number of open sockets rose.
+    #[must_use]
+    pub fn rising(&self) -> usize {
+        let ends = self.history.iter().zip(self.history.iter().skip(1));
+        ends.filter(|(before, after)| after > before).count()
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Socket {
+    holder: Holder,
+    netns: u32,
+    opened: BootNs,
+}
+
+/// Every open netlink socket the agent saw opening.
+#[derive(Default)]
+pub struct Sockets {
+    sockets: FxHashMap<u64, Socket>,
+    holders: FxHashMap<Holder, Holding>,
+    left_out: u64,
+}
+
+impl Sockets {
+    /// Notes a new socket and returns its holder. An id that is still open was closed unseen
+    /// (close_range, exec, a namespace's end) and is used again.
+    pub fn open(&mut self, id: u64, protocol: u32, context: &Context) -> Option<Holder> {
+        self.close(id);
+        if self.sockets.len() >= MOST_SOCKETS {
+            self.left_out += 1;
+            return None;
+        }
+        let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
+        self.sockets.insert(id, Socket { holder, netns, opened: context.at });
+        let holding = self.holders.entry(holder).or_insert_with(|| Holding {
+            open: 0,
+            opened_total: 0,
+            history: VecDeque::new(),
+            who: *context,
+            netns: FxHashMap::default(),
+        });
+        holding.open += 1;
+        holding.opened_total += 1;
+        holding.who = *context;
+        *holding.netns.entry(netns).or_default() += 1;
+        Some(holder)
+    }
+
+    /// Notes the end of a socket; an unknown one was there before the agent, or is the kernel's.
+    pub fn close(&mut self, id: u64) {
+        let Some(socket) = self.sockets.remove(&id) else { return };
+        let Some(holding) = self.holders.get_mut(&socket.holder) else { return };
+        holding.open -= 1;
+        if let Some(count) = holding.netns.get_mut(&socket.netns) {
+            *count -= 1;
+            if *count == 0 {
+                holding.netns.remove(&socket.netns);
+            }
+        }
+        if holding.open == 0 {
+            self.holders.remove(&socket.holder);
+        }
+    }
+
+    /// Notes the end of a process and of all it still had.
+    pub fn forget(&mut self, pid: u32) {
+        if !self.holders.keys().any(|(holder, _)| *holder == pid) {
+            return;
+        }
+        self.sockets.retain(|_, socket| socket.holder.0 != pid);
+        self.holders.retain(|(holder, _), _| *holder != pid);
+    }
+
+    /// Ends a bucket: notes how many are open now, keeping `buckets` rises (one more end).
+    pub fn end_bucket(&mut self, buckets: usize) {
+        for holding in self.holders.values_mut() {
+            if holding.history.len() > buckets {
+                holding.history.pop_front();
+            }
+            holding.history.push_back(holding.open);
+        }
+    }
+
+    /// What a holder holds.
+    #[must_use]
+    pub fn holding(&self, holder: Holder) -> Option<&Holding> {
+        self.holders.get(&holder)
+    }
+
+    /// All holders with what they hold.
+    pub fn holders(&self) -> impl Iterator<Item = (Holder, &Holding)> {
+        self.holders.iter().map(|(holder, holding)| (*holder, holding))
+    }
+
+    /// When the oldest open socket of a holder was opened. Walks all sockets: for findings only.
+    #[must_use]
+    pub fn oldest(&self, holder: Holder) -> Option<BootNs> {
+        let held = self.sockets.values().filter(|socket| socket.holder == holder);
+        held.map(|socket| socket.opened).min()
+    }
+
+    /// Sockets known.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sockets.len()
+    }
+
+    /// Sockets left out because the table was full.
+    #[must_use]
+    pub fn left_out(&self) -> u64 {
+        self.left_out
+    }
+}

@@ -1,0 +1,264 @@
+//! tc: qdiscs and filters that are written again and again.
+
+use probe_common::{
+    tc::{LinkGoneRecord, TcRecord, rtm},
+    wire::{Header, flag, kind, signal},
+};
+use serde::Serialize;
+
+use super::Signal;
+use crate::{
+    decode::{self, DecodeError},
+    enrich::subject::Subject,
+    event::{self, Body, Comm},
+    findings::{Interface, Rule},
+    probe::hook::{Attachment, Hook, Rung, Step, Target},
+};
+
+mod detect;
+
+pub static SIGNAL: Signal = Signal {
+    wire: signal::TC,
+    name: "tc",
+    hooks: &[REQUESTS, LINK_GONE],
+    kinds: &[(kind::TC_REQUEST, "request"), (kind::TC_LINK_GONE, "link_gone")],
+    rules: &[&REWRITE_RATE, &HANDLE_TOGGLE],
+    decode: decode_record,
+    detector: |config| Box::new(detect::TcDetector::new(&config.tc)),
+};
+
+const RTNETLINK: &str = "rtnetlink_rcv_msg";
+
+const REQUESTS: Hook = Hook {
+    name: "requests",
+    sees: "changes of qdiscs and filters",
+    steps: &[
+        Step {
+            rung: Rung::Fexit,
+            programs: &[
+                Attachment::new("tc_fexit", Target::Fexit(RTNETLINK)),
+                Attachment::optional("tc_start_modify_qdisc", Target::Fentry("tc_modify_qdisc")),
+                Attachment::optional("tc_start_get_qdisc", Target::Fentry("tc_get_qdisc")),
+                Attachment::optional("tc_start_new_tfilter", Target::Fentry("tc_new_tfilter")),
+                Attachment::optional("tc_start_del_tfilter", Target::Fentry("tc_del_tfilter")),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Kprobe,
+            programs: &[
+                Attachment::new("tc_kretprobe", Target::Kretprobe(RTNETLINK)),
+                Attachment::new("tc_kprobe", Target::Kprobe(RTNETLINK)),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Tracepoint,
+            programs: &[
+                socket_tracker("netlink_sys_exit_socket", "sys_exit_socket"),
+                socket_tracker("netlink_sys_enter_socket", "sys_enter_socket"),
+                socket_tracker("tc_sys_exit_send", "sys_exit_sendmsg"),
+                socket_tracker("tc_sys_exit_send", "sys_exit_sendto"),
+                socket_tracker("tc_sys_enter_sendmsg", "sys_enter_sendmsg"),
+                socket_tracker("tc_sys_enter_sendto", "sys_enter_sendto"),
+                Attachment::new("tc_ext_ack", Target::Tracepoint("netlink", "netlink_extack")),
+                Attachment::optional(
+                    "tc_qdisc_changed",
+                    Target::Tracepoint("qdisc", "qdisc_create"),
+                ),
+                Attachment::optional(
+                    "tc_qdisc_changed",
+                    Target::Tracepoint("qdisc", "qdisc_destroy"),
+                ),
+            ],
+            misses: "requests through sockets opened before the agent started, through dup'd or \
+                     passed fds, io_uring or write(2); the return code (no ext-ack is taken as \
+                     success); all but the first request of a batch",
+        },
+    ],
+};
+
+const fn socket_tracker(program: &'static str, name: &'static str) -> Attachment {
+    Attachment::new(program, Target::Tracepoint("syscalls", name))
+}
+
+const LINK_GONE: Hook = Hook {
+    name: "link-gone",
+    sees: "the removal of interfaces (one that gets the index and name of a removed one may be taken for it)",
+    steps: &[
+        Step {
+            rung: Rung::Fexit,
+            programs: &[Attachment::new("tc_link_gone_fentry", Target::Fentry("dev_shutdown"))],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Kprobe,
+            programs: &[Attachment::new("tc_link_gone_kprobe", Target::Kprobe("dev_shutdown"))],
+            misses: "",
+        },
+        // No tracepoint tells it. There the namespace's cookie, in each request, keeps a reused
+        // namespace apart, and a changed name a reused index.
+    ],
+};
+
+static REWRITE_RATE: Rule = Rule {
+    name: "tc-rewrite-rate",
+    signal: "tc",
+    advice: "Find out why this agent attaches again: its log around first_seen, its heartbeat and \
+             re-sync settings. With Calico: 3.28.4 / 3.29.4 stop the re-attach storm.",
+};
+
+static HANDLE_TOGGLE: Rule = Rule {
+    name: "tc-handle-toggle",
+    signal: "tc",
+    advice: "An agent adds a filter and deletes the old one for ever. Restart it on this node now; \
+             with Calico go to 3.28.5 / 3.29.5 / 3.30.1 or later, which replace in place.",
+};
+
+/// What a tc request did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// `RTM_NEWQDISC` or `RTM_NEWTFILTER`: added, changed or replaced.
+    Write,
+    /// `RTM_DELQDISC` or `RTM_DELTFILTER`.
+    Delete,
+}
+
+/// What the kernel answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    Done,
+    /// Positive errno.
+    Failed(i32),
+    /// The rung cannot see the code; the request had no ext-ack sentence, so it most likely worked.
+    Unknown,
+    /// The rung cannot see the code, but the kernel gave a sentence.
+    Refused,
+}
+
+/// A change of tc state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TcChange {
+    Request(TcRequest),
+    /// An interface went away with all it had.
+    LinkGone {
+        ifindex: i32,
+    },
+}
+
+/// A request that changes a qdisc or a filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TcRequest {
+    pub operation: Operation,
+    pub answer: Answer,
+    /// Cookie of the network namespace; 0 when this kernel has none.
+    pub netns_cookie: u64,
+    pub interface: Interface,
+    /// `tcm_parent`.
+    pub parent: u32,
+    /// Priority of the filter; 0 for a qdisc, or when the kernel chooses.
+    pub prio: u16,
+    /// `tcm_handle` as asked; 0 when the kernel chooses.
+    pub handle: u32,
+    /// `clsact`, `bpf`, ...
+    pub kind: Option<String>,
+    /// The kernel's ext-ack sentence.
+    pub message: Option<String>,
+    /// Time in the kernel (ns); `None` when not measured.
+    pub duration_ns: Option<u64>,
+    /// The process that started the writer.
+    pub started_by: Option<(u32, Comm)>,
+}
+
+fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
+    if header.kind == kind::TC_LINK_GONE {
+        let record: LinkGoneRecord = decode::read(header.kind, bytes)?;
+        return Ok(Body::Tc(TcChange::LinkGone { ifindex: record.ifindex }));
+    }
+    let record: TcRecord = decode::read(header.kind, bytes)?;
+    let message = event::text(&record.message);
+    let answer = match (header.flags & flag::RET_UNKNOWN != 0, record.ret, &message) {
+        (true, _, None) => Answer::Unknown,
+        (true, _, Some(_)) => Answer::Refused,
+        (false, 0.., _) => Answer::Done,
+        (false, code, _) => Answer::Failed(code.saturating_neg()),
+    };
+    Ok(Body::Tc(TcChange::Request(TcRequest {
+        operation: match record.nlmsg_type {
+            rtm::DELQDISC | rtm::DELTFILTER => Operation::Delete,
+            _ => Operation::Write,
+        },
+        answer,
+        netns_cookie: record.netns_cookie,
+        interface: Interface { index: record.ifindex, name: event::text(&record.ifname) },
+        parent: record.parent,
+        prio: (record.info >> 16) as u16,
+        handle: record.handle,
+        kind: event::text(&record.kind),
+        message,
+        duration_ns: (record.duration_ns != 0).then_some(record.duration_ns),
+        started_by: (record.parent_tgid != 0)
+            .then_some((record.parent_tgid, Comm(record.parent_comm))),
+    })))
+}
+
+/// The numbers of a tc finding.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct TcEvidence {
+    /// Successful writes (NEW, REPLACE) in the window; exact up to ten times the critical threshold.
+    pub writes: u64,
+    /// Successful writes since the agent first saw this one.
+    pub writes_total: u64,
+    /// Times a handle came back after another one had taken its place, in the window.
+    pub toggles: u64,
+    /// The two handles that take turns; empty without a toggle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<u32>,
+    /// Length of the window (s).
+    pub window_seconds: u64,
+    /// `ingress`, `egress`, or the parent as tc writes it.
+    pub parent: String,
+    pub prio: u16,
+    /// Kind of qdisc or filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Whether success was only assumed: this rung does not see return codes.
+    pub success_assumed: bool,
+    /// Longest time one of the requests took in the kernel (ns).
+    pub longest_ns: u64,
+}
+
+impl TcEvidence {
+    /// One sentence for the finding.
+    #[must_use]
+    pub fn summary(&self, subject: &Subject) -> String {
+        let what = match &self.kind {
+            Some(kind) => format!("{kind} {} prio {}", self.parent, self.prio),
+            None => format!("{} prio {}", self.parent, self.prio),
+        };
+        let (who, interface) = (subject.process_label(), subject.interface_label());
+        let (writes, seconds) = (self.writes, self.window_seconds);
+        match self.handles.as_slice() {
+            [a, b] => format!(
+                "{who} re-attaches {what} of {interface} without end: handle {a:#x} and {b:#x} took \
+                 turns {} times, {writes} writes in {seconds} s",
+                self.toggles
+            ),
+            _ => format!("{who} wrote {what} of {interface} {writes} times in {seconds} s"),
+        }
+    }
+}
+
+/// A parent the way tc prints it (`TC_H_*` in include/uapi/linux/pkt_sched.h).
+fn parent_name(parent: u32) -> String {
+    match parent {
+        0xffff_fff2 => "ingress".into(),
+        0xffff_fff3 => "egress".into(),
+        0xffff_fff1 => "clsact".into(),
+        0xffff_ffff => "root".into(),
+        _ => format!("{:x}:{:x}", parent >> 16, parent & 0xffff),
+    }
+}
+
+#[cfg(test)]
+mod tests;

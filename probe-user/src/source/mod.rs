@@ -1,0 +1,17 @@
+//! Sources: anything that yields wire records. The live kernel is one; a recording would be another.
+
+use std::io;
+
+pub mod ring;
+
+/// Yields wire records.
+pub trait Source {
+    /// Waits until there are records, or until some were held back long enough to be worth a look.
+    ///
+    /// # Errors
+    /// When the source is broken and will never yield again.
+    fn ready(&mut self) -> impl Future<Output = io::Result<()>>;
+
+    /// Hands over every record there is now.
+    fn drain(&mut self, each: impl FnMut(&[u8]));
+}

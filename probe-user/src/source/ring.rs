@@ -1,0 +1,51 @@
+//! The kernel's ring buffer as a source.
+
+use std::{io, time::Duration};
+
+use aya::maps::{MapData, RingBuf};
+use tokio::io::unix::AsyncFd;
+
+use super::Source;
+
+/// How long the reader stays behind after a read. The kernel wakes a reader only when it had caught
+/// up, so this caps wake-ups at 100 a second however hard a storm blows, while the first record of
+/// a quiet time still comes through at once.
+const STAY_BEHIND: Duration = Duration::from_millis(10);
+
+/// Reads the live kernel.
+pub struct LiveRing {
+    ring: AsyncFd<RingBuf<MapData>>,
+    fresh: bool,
+}
+
+impl LiveRing {
+    /// Takes over the ring of a loaded probe.
+    ///
+    /// # Errors
+    /// When the fd cannot be registered with the runtime.
+    pub fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
+        let interest = tokio::io::Interest::READABLE;
+        // SAFETY: the ring owns its fd, which stays open for as long as it lives.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, interest) }?;
+        Ok(Self { ring, fresh: true })
+    }
+}
+
+impl Source for LiveRing {
+    async fn ready(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.fresh) {
+            tokio::time::sleep(STAY_BEHIND).await;
+        }
+        let mut guard = self.ring.readable_mut().await?;
+        // What comes after this makes the fd readable again; what came before is drained now.
+        guard.clear_ready();
+        Ok(())
+    }
+
+    fn drain(&mut self, mut each: impl FnMut(&[u8])) {
+        let ring = self.ring.get_mut();
+        while let Some(record) = ring.next() {
+            each(&record);
+        }
+    }
+}

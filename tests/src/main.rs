@@ -1,0 +1,111 @@
+//! `scenario`: plays incidents on this machine and judges the agent by what it finds.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::{Args, Parser, Subcommand};
+use scenarios::report::Reporter;
+use scenarios::scenario::{self, ALL, Scenario, Stage};
+use scenarios::session::Setup;
+use scenarios::workload::Workload;
+use scenarios::{init, interrupt, runner, workload};
+
+/// Play incidents on this machine and judge nodeprobe by what it finds.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the scenarios.
+    List,
+    /// Play scenarios, each with an agent of its own.
+    Run {
+        /// Names of scenarios; all when none is given.
+        names: Vec<String>,
+        #[command(flatten)]
+        setup: SetupArgs,
+    },
+    /// Play all incidents and then normal life, with one agent.
+    Demo {
+        #[command(flatten)]
+        setup: SetupArgs,
+    },
+    /// Be the first process of a test guest.
+    Init,
+    /// Be a workload.
+    #[command(subcommand, hide = true)]
+    Workload(Workload),
+}
+
+#[derive(Args)]
+struct SetupArgs {
+    /// The agent's binary.
+    #[arg(long)]
+    nodeprobe: PathBuf,
+    /// eBPF object with a section `classifier` for tc to load; a classic program without.
+    #[arg(long)]
+    classifier: Option<PathBuf>,
+    /// Further arguments for `nodeprobe run`.
+    #[arg(last = true)]
+    agent_args: Vec<OsString>,
+}
+
+impl SetupArgs {
+    fn prepare(self) -> Result<Setup> {
+        ensure!(rustix::process::geteuid().is_root(), "scenarios need root: run this with sudo");
+        for path in [Some(&self.nodeprobe), self.classifier.as_ref()].into_iter().flatten() {
+            ensure!(path.exists(), "{} does not exist: build it first", path.display());
+        }
+        interrupt::note_signals()?;
+        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier };
+        Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome =
+        if init::is_guest_init() { init::run().map(|()| true) } else { run(Cli::parse().command) };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("scenario: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::List => {
+            for Scenario { name, summary, expected, .. } in ALL {
+                println!("{name}: {summary}\n    expected: {expected}");
+            }
+            Ok(true)
+        }
+        Command::Run { names, setup } => {
+            let chosen = choose(&names)?;
+            Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
+        }
+        Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
+        Command::Init => init::run().map(|()| true),
+        Command::Workload(workload) => workload::run(&workload).map(|()| true),
+    }
+}
+
+fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+    if names.is_empty() {
+        return Ok(ALL.iter().collect());
+    }
+    let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
+    let named = |name: &String| {
+        scenario::find(name)
+            .with_context(|| format!("there is no scenario {name}; there are {}", known()))
+    };
+    names.iter().map(named).collect()
+}

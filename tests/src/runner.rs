@@ -1,0 +1,93 @@
+//! Plays scenarios and judges the agent by them.
+
+use anyhow::{Error, Result};
+
+use crate::report::{Done, Tally, Verdict};
+use crate::scenario::{ALL, Props, Scenario};
+use crate::session::{Catch, Session, Setup};
+
+/// Time runs faster for the slow leak; everything else is the default.
+const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n";
+
+/// Plays each scenario with an agent of its own.
+pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
+    let mut tally = Tally::new(setup.stage.reporter.clone());
+    for scenario in scenarios {
+        setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
+        tally.verdict(verdict(scenario, play(setup, scenario)));
+    }
+    tally.finish()
+}
+
+/// Plays all incidents, then normal life, with one agent.
+pub fn demo(setup: &Setup) -> Done {
+    let mut tally = Tally::new(setup.stage.reporter.clone());
+    match Session::start(setup, DEMO_CONFIG) {
+        Ok(session) => play_demo(session, &mut tally),
+        Err(error) => ALL.iter().for_each(|scenario| tally.verdict(failed(scenario, &error))),
+    }
+    tally.finish()
+}
+
+fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
+    let mut session = Session::start(setup, scenario.config)?;
+    // The holders among them stay to the end: they are judged for as long as the incidents are.
+    let _still_normal = session.quiet(scenario.quiet)?;
+    let mut catches = Vec::new();
+    for act in scenario.acts {
+        catches.extend(session.act(act, act.resolves)?);
+    }
+    session.end()?;
+    Ok(catches)
+}
+
+fn play_demo(mut session: Session, tally: &mut Tally) {
+    let (controls, incidents): (Vec<_>, Vec<_>) = ALL.iter().partition(|s| s.acts.is_empty());
+    for scenario in incidents {
+        // With the default hold times nobody would wait for a finding to resolve.
+        let catches = scenario.acts.iter().map(|act| session.act(act, false));
+        let catches =
+            catches.collect::<Result<Vec<_>>>().map(|all| all.into_iter().flatten().collect());
+        tally.verdict(verdict(scenario, catches));
+    }
+    let normal_life = controls.iter().try_fold(Props::new(), |mut props, scenario| {
+        props.extend(session.quiet(scenario.quiet)?);
+        Ok(props)
+    });
+    let outcome = normal_life.and_then(|_still_normal| session.end());
+    for scenario in controls {
+        tally.verdict(match &outcome {
+            Ok(()) => verdict(scenario, Ok(Vec::new())),
+            Err(error) => failed(scenario, error),
+        });
+    }
+}
+
+/// Turns what was caught, or why it was not, into a verdict.
+fn verdict(scenario: &Scenario, outcome: Result<Vec<Catch>>) -> Verdict {
+    let catches = match outcome {
+        Ok(catches) => catches,
+        Err(error) => return failed(scenario, &error),
+    };
+    let said: Vec<String> = catches.iter().map(|catch| catch.arrival.finding.to_string()).collect();
+    let first = catches.first();
+    Verdict {
+        scenario: scenario.name.into(),
+        pass: true,
+        detail: if said.is_empty() { scenario.expected.into() } else { said.join("; ") },
+        latency_ms: first.map(|catch| catch.latency_ms),
+        finding_id: first.map(|catch| catch.arrival.finding.fields.id.clone()),
+        who: first.and_then(|catch| catch.arrival.finding.who()),
+    }
+}
+
+fn failed(scenario: &Scenario, error: &Error) -> Verdict {
+    Verdict {
+        scenario: scenario.name.into(),
+        pass: false,
+        detail: format!("{error:#}"),
+        latency_ms: None,
+        finding_id: None,
+        who: None,
+    }
+}

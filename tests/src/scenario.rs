@@ -1,0 +1,123 @@
+//! What a scenario is, and the list of all of them.
+
+use std::any::Any;
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::clock::Moment;
+use crate::expect::Expectation;
+use crate::report::Reporter;
+use crate::scenarios::{fork_pids_max, netlink_leak, quiet_control, tc_handle_toggle};
+
+/// Every scenario, in the order they are played.
+pub const ALL: &[Scenario] = &[
+    tc_handle_toggle::SCENARIO,
+    fork_pids_max::SCENARIO,
+    netlink_leak::SCENARIO,
+    quiet_control::SCENARIO,
+];
+
+/// An incident, what must be found of it, and the same tools used well, which must stay quiet.
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What happens.
+    pub summary: &'static str,
+    /// What must be found.
+    pub expected: &'static str,
+    /// The agent's configuration (TOML); empty means its defaults.
+    pub config: &'static str,
+    /// The quiet controls, played before the acts; what they leave running stays beside them.
+    pub quiet: &'static [Quiet],
+    /// The bad acts; none in a scenario that only controls.
+    pub acts: &'static [Act],
+}
+
+/// A bad act.
+pub struct Act {
+    /// What happens.
+    pub summary: &'static str,
+    /// Does it, up to the first bad thing; more may go on in the props.
+    pub play: fn(&Stage) -> Result<Played>,
+    /// Whether its finding must resolve soon after the props are gone.
+    pub resolves: bool,
+}
+
+/// A bad act under way.
+pub struct Played {
+    /// When the first bad thing was done.
+    pub since: Moment,
+    /// What must be found; the verdict names the first.
+    pub expected: Vec<Expectation>,
+    /// What keeps the condition up.
+    pub props: Props,
+}
+
+/// Normal life of a node.
+pub struct Quiet {
+    /// What happens.
+    pub summary: &'static str,
+    /// The signal whose events it causes.
+    pub signal: &'static str,
+    /// Does it.
+    pub play: fn(&Stage) -> Result<Silence>,
+}
+
+/// Normal life that was lived.
+pub struct Silence {
+    /// How many events it caused at least: an agent that took in fewer proves nothing.
+    pub events: u64,
+    /// What goes on being normal.
+    pub props: Props,
+}
+
+/// Guards that clean up when dropped, in this order: actors come before what they act on.
+pub type Props = Vec<Box<dyn Any>>;
+
+/// What an act has at hand.
+pub struct Stage {
+    /// Where progress is told.
+    pub reporter: Reporter,
+    /// A real eBPF classifier, if there is one.
+    pub classifier: Option<PathBuf>,
+}
+
+/// Finds a scenario by its name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Scenario> {
+    ALL.iter().find(|scenario| scenario.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        for (number, scenario) in ALL.iter().enumerate() {
+            assert!(
+                scenario.name.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
+                "{}",
+                scenario.name
+            );
+            assert!(
+                ALL[number + 1..].iter().all(|other| other.name != scenario.name),
+                "{}",
+                scenario.name
+            );
+        }
+    }
+
+    #[test]
+    fn every_incident_has_a_quiet_control() {
+        assert!(ALL.iter().all(|scenario| !scenario.quiet.is_empty()));
+    }
+
+    #[test]
+    fn the_control_of_controls_plays_every_quiet_one() {
+        let of_incidents: usize =
+            ALL.iter().filter(|s| !s.acts.is_empty()).map(|s| s.quiet.len()).sum();
+        assert_eq!(quiet_control::SCENARIO.quiet.len(), of_incidents);
+    }
+}

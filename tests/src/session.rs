@@ -1,0 +1,108 @@
+//! One agent and what is played to it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+
+use crate::agent::{Agent, Arrival};
+use crate::expect::Expectation;
+use crate::finding::Finding;
+use crate::interrupt;
+use crate::report::Line;
+use crate::scenario::{Act, Props, Quiet, Stage};
+
+/// What a run needs to know.
+pub struct Setup {
+    /// The agent's binary.
+    pub nodeprobe: PathBuf,
+    /// Further arguments for it.
+    pub agent_args: Vec<OsString>,
+    /// Where the scenarios are played.
+    pub stage: Stage,
+}
+
+/// A finding that was expected and came.
+pub struct Catch {
+    /// The finding and when it came.
+    pub arrival: Arrival,
+    /// From the first bad act to the finding's arrival.
+    pub latency_ms: u64,
+}
+
+/// A running agent and what it may find fault with.
+pub struct Session<'a> {
+    setup: &'a Setup,
+    agent: Agent,
+    /// What was provoked so far; a finding about anything else is a false alarm.
+    provoked: Vec<Expectation>,
+}
+
+impl<'a> Session<'a> {
+    /// Starts an agent with a configuration (TOML).
+    pub fn start(setup: &'a Setup, config: &str) -> Result<Self> {
+        interrupt::check()?;
+        let agent =
+            Agent::start(&setup.nodeprobe, config, &setup.agent_args, &setup.stage.reporter)?;
+        Ok(Self { setup, agent, provoked: Vec::new() })
+    }
+
+    /// Plays normal life until the agent has taken all of it in without a word.
+    pub fn quiet(&self, all: &[Quiet]) -> Result<Props> {
+        let mut props = Props::new();
+        for quiet in all {
+            self.progress(format!("quiet control: {}", quiet.summary));
+            let before = self.agent.events(quiet.signal)?;
+            let silence = (quiet.play)(&self.setup.stage)?;
+            self.agent.has_seen(quiet.signal, before + silence.events)?;
+            self.no_false_alarm(&self.agent.findings())?;
+            props.extend(silence.props);
+        }
+        Ok(props)
+    }
+
+    /// Plays a bad act until its findings came, and resolved if asked.
+    pub fn act(&mut self, act: &Act, resolves: bool) -> Result<Vec<Catch>> {
+        self.progress(act.summary);
+        let played = (act.play)(&self.setup.stage)?;
+        self.provoked.extend(played.expected.iter().cloned());
+        let mut catches = Vec::new();
+        for expected in &played.expected {
+            let arrival = self.agent.expect(expected)?;
+            let latency = arrival.at.since(played.since);
+            catches.push(Catch { arrival, latency_ms: u64::try_from(latency.as_millis())? });
+        }
+        drop(played.props);
+        if resolves {
+            for catch in &catches {
+                let fields = &catch.arrival.finding.fields;
+                self.progress(format!("waiting for {} to resolve", fields.rule));
+                self.agent.expect(&Expectation::resolved(&fields.id))?;
+            }
+        }
+        Ok(catches)
+    }
+
+    /// Reports what the agent costs, stops it, and looks at all it ever said.
+    pub fn end(self) -> Result<()> {
+        let Self { setup, agent, provoked } = self;
+        setup.stage.reporter.line(&Line::Stats(agent.stats()?));
+        no_false_alarm(&agent.stop()?, &provoked)
+    }
+
+    fn no_false_alarm(&self, findings: &[Finding]) -> Result<()> {
+        no_false_alarm(findings, &self.provoked)
+    }
+
+    fn progress(&self, text: impl Into<String>) {
+        self.setup.stage.reporter.progress(text);
+    }
+}
+
+fn no_false_alarm(findings: &[Finding], provoked: &[Expectation]) -> Result<()> {
+    let meant = |finding: &&Finding| provoked.iter().any(|expected| expected.claims(finding));
+    match findings.iter().find(|finding| !meant(finding)) {
+        Some(finding) => bail!("a false alarm: {finding}: {}", finding.raw()),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,72 @@
+//! Bad actors and their innocent doubles, each a process of its own: hidden subcommands.
+
+use std::io::Write;
+
+use anyhow::{Context, Result};
+use clap::Subcommand;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Moment;
+
+mod fork;
+mod netlink;
+mod tc_toggle;
+
+/// What a workload says on standard output, one JSON object a line.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "ack", rename_all = "kebab-case")]
+pub enum Ack {
+    /// The first thing the agent may find fault with was done.
+    FirstBadAct { at: Moment },
+    /// All was done, this many times.
+    Done { count: u64 },
+}
+
+impl Ack {
+    /// Tells the scenario that started this process.
+    fn send(self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer(&mut out, &self)?;
+        writeln!(out).and_then(|()| out.flush()).context("the scenario no longer listens")
+    }
+}
+
+/// The workloads.
+#[derive(Subcommand)]
+pub enum Workload {
+    /// Re-attach filters without end, the way Calico's livelock does.
+    TcToggle(tc_toggle::TcToggle),
+    /// Fill a cgroup, then fail to fork.
+    ForkFail(fork::ForkFail),
+    /// Fork and reap.
+    ForkStorm(fork::ForkStorm),
+    /// Open netlink sockets and never close them.
+    NetlinkLeak(netlink::Leak),
+    /// Open netlink sockets once and hold them.
+    NetlinkHold(netlink::Hold),
+    /// Open a netlink socket, use it, close it, again and again.
+    NetlinkChurn(netlink::Churn),
+}
+
+/// Plays a workload in this process.
+pub fn run(workload: &Workload) -> Result<()> {
+    // A scenario that is killed takes its actors with it.
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .context("cannot ask to end with the parent")?;
+    match workload {
+        Workload::TcToggle(args) => tc_toggle::run(args),
+        Workload::ForkFail(args) => fork::fail(args),
+        Workload::ForkStorm(args) => fork::storm(args),
+        Workload::NetlinkLeak(args) => netlink::leak(args),
+        Workload::NetlinkHold(args) => netlink::hold(args),
+        Workload::NetlinkChurn(args) => netlink::churn(args),
+    }
+}
+
+/// Stays alive, holding what it has, until it is killed.
+fn stay() -> ! {
+    loop {
+        std::thread::park();
+    }
+}

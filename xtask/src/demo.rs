@@ -1,0 +1,147 @@
+//! `cargo xtask demo`: the incidents, played in a guest and found while one watches.
+
+use std::{fs, path::Path};
+
+use anstyle::{AnsiColor, Style};
+use anyhow::Result;
+use clap::{Args, ValueEnum, builder::PossibleValuesParser};
+use comfy_table::{Table, TableComponent, presets::NOTHING};
+use scenarios::{
+    finding::{Finding, Severity, State},
+    report::{Line, Verdict},
+};
+
+use crate::{
+    artifacts, kernel,
+    report::{self, Report, Show},
+    setup,
+};
+
+/// What `demo` is asked for.
+#[derive(Args)]
+pub struct Demo {
+    /// How findings are printed: for people, or as JSON lines and nothing else
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+    /// The series of the guest's kernel
+    #[arg(long, default_value = "6.1", value_parser = PossibleValuesParser::new(kernel::all_series()))]
+    kernel: String,
+}
+
+#[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
+enum Output {
+    Human,
+    Json,
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const BLUE: Style = AnsiColor::Blue.on_default().bold();
+
+impl Demo {
+    /// Plays the incidents; returns 0 when all were found and nothing else was.
+    pub fn run(self) -> Result<i32> {
+        setup::ensure()?;
+        let artifacts = artifacts::build()?;
+        let kernel = kernel::get(&self.kernel)?;
+        eprintln!("==> booting kernel {} in QEMU", kernel.release);
+        let mut screen = Screen { output: self.output, findings: 0 };
+        let report = report::in_guest(&["demo"], &kernel, &artifacts, &mut screen)?;
+        let count = report.count();
+        let summary = summary(&report, &artifacts.agent)?;
+        // JSON readers get findings only.
+        match self.output {
+            Output::Human => anstream::print!("\n{summary}"),
+            Output::Json => anstream::eprint!("{summary}"),
+        }
+        Ok(i32::from(count.failed > 0 || count.passed == 0))
+    }
+}
+
+/// Shows findings on standard output as they come, everything else on standard error.
+struct Screen {
+    output: Output,
+    findings: usize,
+}
+
+impl Show for Screen {
+    fn line(&mut self, line: &Line) {
+        match line {
+            Line::Progress { text } => anstream::eprintln!("{DIM}    {text}{DIM:#}"),
+            Line::Finding { finding } => {
+                self.findings += 1;
+                match self.output {
+                    Output::Human => anstream::println!("{}", human(finding)),
+                    Output::Json => println!("{}", finding.raw()),
+                }
+            }
+            Line::Verdict(Verdict { pass: false, scenario, detail, .. }) => {
+                anstream::eprintln!("{RED}MISSED{RED:#} {scenario}: {detail}");
+            }
+            Line::Verdict(_) | Line::Stats(_) | Line::Done(_) => {}
+        }
+    }
+
+    fn other(&mut self, text: &str) {
+        anstream::eprintln!("{DIM}    guest: {text}{DIM:#}");
+    }
+
+    fn may_restart(&self) -> bool {
+        self.findings == 0
+    }
+}
+
+fn human(finding: &Finding) -> String {
+    let fields = &finding.fields;
+    let (style, word) = match (fields.state, fields.severity) {
+        (State::Resolved, _) => (GREEN, "resolved".to_owned()),
+        (State::Firing, Severity::Critical) => (RED, fields.severity.to_string()),
+        (State::Firing, Severity::Warning) => (YELLOW, fields.severity.to_string()),
+        (State::Firing, Severity::Info) => (BLUE, fields.severity.to_string()),
+    };
+    let mut text =
+        format!("{style}{word}{style:#} {BOLD}{}{BOLD:#} {}", fields.rule, fields.summary);
+    // Advice is for the first sight of it.
+    if fields.state == State::Firing && fields.revision <= 1 {
+        text.push_str(&format!("\n         {DIM}{}{DIM:#}", fields.advice));
+    }
+    text
+}
+
+fn summary(report: &Report, agent: &Path) -> Result<String> {
+    let mut table = Table::new();
+    table.load_preset(NOTHING).set_style(TableComponent::HeaderLines, '─');
+    table.set_header(["incident", "finding", "who", "latency", ""]);
+    for verdict in &report.verdicts {
+        let found = verdict.finding_id.as_ref().and_then(|id| report.findings.get(id));
+        let finding = found.map_or_else(
+            || verdict.detail.clone(),
+            |finding| format!("{} ({})", finding.fields.rule, finding.fields.severity),
+        );
+        table.add_row([
+            verdict.scenario.clone(),
+            finding,
+            verdict.who.clone().unwrap_or_default(),
+            verdict.latency_ms.map(|ms| format!("{ms} ms")).unwrap_or_default(),
+            if verdict.pass { "ok" } else { "FAILED" }.to_owned(),
+        ]);
+    }
+    let mut text = format!("{}\n", table.trim_fmt());
+    if let Some(stats) = report.stats {
+        let mib = |kib: u64| format!("{}.{} MiB", kib / 1024, kib % 1024 * 10 / 1024);
+        let ready = stats.ready_ms.map(|ms| format!(", ready in {ms} ms")).unwrap_or_default();
+        text.push_str(&format!(
+            "agent: {} RSS (peak {}){ready}, binary {}\n",
+            mib(stats.rss_kib),
+            mib(stats.peak_rss_kib),
+            mib(fs::metadata(agent)?.len() / 1024),
+        ));
+    }
+    let count = report.count();
+    let style = if count.failed == 0 { GREEN } else { RED };
+    text.push_str(&format!("{style}{} passed, {} failed{style:#}\n", count.passed, count.failed));
+    Ok(text)
+}

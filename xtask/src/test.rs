@@ -1,0 +1,237 @@
+//! `cargo xtask test`: every test there is, and one line at the end that says how many passed.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, builder::PossibleValuesParser};
+use scenarios::report::{Done, Line, Verdict};
+
+use crate::{
+    artifacts::{self, Artifacts},
+    kernel,
+    report::{self, Report, Show},
+    run, setup, tidy,
+};
+
+/// How much of what went before a failed verdict is shown.
+const CONTEXT: usize = 20;
+
+/// What `test` is asked for.
+#[derive(Args)]
+pub struct Test {
+    /// The series of a kernel to test on; may be given again
+    #[arg(long, default_values = ["5.10", "6.1", "7.2"], value_parser = PossibleValuesParser::new(kernel::all_series()))]
+    kernel: Vec<String>,
+}
+
+impl Test {
+    /// Runs all tests; returns 0 when some ran and none failed.
+    pub fn run(self) -> i32 {
+        let mut sum = Sum::default();
+        if let Some(artifacts) = sum.part("build", build) {
+            tidy(&mut sum);
+            sum.part("cargo test", || cargo_test(&artifacts));
+            sum.part("host", || on_host(&artifacts));
+            for series in &self.kernel {
+                sum.part(&format!("kernel {series}"), || in_guest(series, &artifacts));
+            }
+        }
+        println!("{} passed, {} failed", sum.0.passed, sum.0.failed);
+        i32::from(sum.0.failed > 0 || sum.0.passed == 0)
+    }
+}
+
+/// The sum of all verdicts.
+#[derive(Default)]
+struct Sum(Done);
+
+/// What one part of the tests comes to.
+trait Outcome {
+    fn count(&self) -> Done;
+}
+
+impl Outcome for Done {
+    fn count(&self) -> Done {
+        *self
+    }
+}
+
+impl Outcome for Artifacts {
+    fn count(&self) -> Done {
+        Done::default()
+    }
+}
+
+impl Sum {
+    /// Runs one part; one that cannot run is a failure and does not stop the others.
+    fn part<T: Outcome>(&mut self, name: &str, part: impl FnOnce() -> Result<T>) -> Option<T> {
+        println!("\n== {name}");
+        match part() {
+            Ok(outcome) => {
+                let count = outcome.count();
+                self.0.passed += count.passed;
+                self.0.failed += count.failed;
+                Some(outcome)
+            }
+            Err(error) => {
+                println!("{name}: FAILED\n{error:#}");
+                self.0.failed += 1;
+                None
+            }
+        }
+    }
+}
+
+fn build() -> Result<Artifacts> {
+    setup::ensure()?;
+    let artifacts = artifacts::build()?;
+    artifacts.print()?;
+    Ok(artifacts)
+}
+
+fn tidy(sum: &mut Sum) {
+    for (name, check) in tidy::CHECKS {
+        sum.part(name, || {
+            check()?;
+            println!("{name} ... ok");
+            Ok(Done { passed: 1, failed: 0 })
+        });
+    }
+}
+
+/// Unit and integration tests, their output passed on as it comes.
+fn cargo_test(artifacts: &Artifacts) -> Result<Done> {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--no-fail-fast"]);
+    artifacts.export(&mut cargo);
+    let mut child =
+        cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
+    let output = child.stdout.take().context("cargo has no output")?;
+    let mut count = Done::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        println!("{line}");
+        if let Some((passed, failed)) = libtest_sum(&line) {
+            count.passed += passed;
+            count.failed += failed;
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && count.failed == 0 {
+        bail!("cargo test broke off ({status})");
+    }
+    Ok(count)
+}
+
+/// Reads `test result: ok. 3 passed; 0 failed; …`.
+fn libtest_sum(line: &str) -> Option<(usize, usize)> {
+    let counts = line.strip_prefix("test result: ")?;
+    let number = |what: &str| {
+        let before = counts.split(what).next()?;
+        before.rsplit([' ', '.']).find(|word| !word.is_empty())?.parse().ok()
+    };
+    Some((number(" passed")?, number(" failed")?))
+}
+
+/// The scenarios on this host's own kernel, where that is possible.
+fn on_host(artifacts: &Artifacts) -> Result<Done> {
+    if let Some(reason) = host_cannot() {
+        println!("not run: {reason}");
+        return Ok(Done::default());
+    }
+    let scenario = root_command(artifacts).context("cannot become root")?;
+    let mut log = Log::new("host");
+    Ok(report::on_host(scenario, &["run"], artifacts, &mut log)?.count())
+}
+
+fn root_command(artifacts: &Artifacts) -> Option<Command> {
+    run::as_root(&artifacts.scenario)
+}
+
+/// Why scenarios cannot run here.
+fn host_cannot() -> Option<&'static str> {
+    if !run::is_root()
+        && run::query(Command::new("sudo").args(["--non-interactive", "true"])).is_none()
+    {
+        return Some("scenarios need root, or sudo without a password");
+    }
+    (!std::path::Path::new("/sys/kernel/btf/vmlinux").exists())
+        .then_some("this host's kernel has no BTF")
+}
+
+fn in_guest(series: &str, artifacts: &Artifacts) -> Result<Done> {
+    let kernel = kernel::get(series)?;
+    let mut log = Log::new(&kernel.release);
+    let report: Report = report::in_guest(&["run"], &kernel, artifacts, &mut log)?;
+    Ok(report.count())
+}
+
+/// Prints verdicts as they come; what led to a failed one is printed with it.
+struct Log {
+    place: String,
+    recent: VecDeque<String>,
+}
+
+impl Log {
+    fn new(place: &str) -> Self {
+        Self { place: place.to_owned(), recent: VecDeque::new() }
+    }
+
+    fn remember(&mut self, text: String) {
+        if self.recent.len() == CONTEXT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(text);
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) {
+        let Verdict { scenario, pass, detail, latency_ms, .. } = verdict;
+        let place = &self.place;
+        if *pass {
+            let latency = latency_ms.map(|ms| format!(" ({ms} ms)")).unwrap_or_default();
+            println!("{place} {scenario} ... ok{latency}");
+        } else {
+            println!("{place} {scenario} ... FAILED: {detail}");
+            for line in &self.recent {
+                println!("    {line}");
+            }
+        }
+        self.recent.clear();
+    }
+}
+
+impl Show for Log {
+    fn line(&mut self, line: &Line) {
+        match line {
+            Line::Progress { text } => self.remember(text.clone()),
+            Line::Finding { finding } => self.remember(finding.to_string()),
+            Line::Verdict(verdict) => self.verdict(verdict),
+            Line::Stats(_) | Line::Done(_) => {}
+        }
+    }
+
+    fn other(&mut self, text: &str) {
+        println!("    {}: {text}", self.place);
+    }
+
+    fn may_restart(&self) -> bool {
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn libtest_results_are_read() {
+        let line = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(libtest_sum(line), Some((12, 0)));
+        assert_eq!(libtest_sum("test result: FAILED. 3 passed; 2 failed; 0 ignored"), Some((3, 2)));
+        assert_eq!(libtest_sum("test a ... ok"), None);
+    }
+}
