@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::{fexit, kretprobe, tracepoint},
     programs::{FExitContext, RetProbeContext, TracePointContext},
 };
-use aya_log_ebpf::debug;
+use aya_log_ebpf::info;
 use probe_common::{
     fork::ForkRecord,
     wire::{flag, kind},
@@ -74,5 +74,5 @@ fn refused<C: EbpfContext>(ctx: &C, ret: i32, clone_flags: Option<u64>) {
         record.header.netns = task::netns();
         output::copy_comm(&mut record.header);
     });
-    debug!(ctx, "clone refused: {}", ret);
+    info!(ctx, "clone refused: {}", ret);
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
     maps::LruHashMap,
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
-use aya_log_ebpf::debug;
+use aya_log_ebpf::info;
 use probe_common::{
     counter,
     netlink::{NetlinkRecord, SOCKET_BY_FD},
@@ -95,7 +95,7 @@ fn opened<C: EbpfContext>(ctx: &C, net: u64, socket: u64, protocol: u32) {
         record.header.netns = net::inum(net);
         output::copy_comm(&mut record.header);
     });
-    debug!(ctx, "netlink socket {} opened, protocol {}", inode, protocol);
+    info!(ctx, "netlink socket {} opened, protocol {}", inode, protocol);
 }
 
 // int netlink_release(struct socket *sock): the last close only, whoever does it.
@@ -158,7 +158,7 @@ fn netlink_sys_exit_socket(ctx: TracePointContext) -> u32 {
         record.header.netns = netns;
         output::copy_comm(&mut record.header);
     });
-    debug!(&ctx, "netlink socket opened as fd {}, protocol {}", fd, protocol);
+    info!(&ctx, "netlink socket opened as fd {}, protocol {}", fd, protocol);
     0
 }
 

@@ -11,7 +11,7 @@ use aya_ebpf::{
     maps::LruHashMap,
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext},
 };
-use aya_log_ebpf::debug;
+use aya_log_ebpf::info;
 use probe_common::{
     counter, field,
     tc::{LinkGoneRecord, TcRecord, rtm},
@@ -211,7 +211,7 @@ fn answered<C: EbpfContext>(ctx: &C, request: &InFlight, ret: i32) {
             copy_str(&mut record.message, text);
         }
     });
-    debug!(
+    info!(
         ctx,
         "tc request type {} if {} handle {} ret {}",
         message.nl.kind,

@@ -42,8 +42,10 @@ const TICK: Duration = Duration::from_secs(1);
 pub enum RunError {
     #[error(transparent)]
     Probe(#[from] ProbeError),
-    #[error("no hook could be attached, so nothing would be seen; `nodeprobe doctor` says why")]
-    Blind,
+    #[error(
+        "no hook could be attached, so nothing would be seen: {0}; `nodeprobe doctor` says more"
+    )]
+    Blind(String),
     #[error(
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
@@ -80,7 +82,8 @@ pub fn run(
     // Before any other thread: attaching may enter a mount namespace for tracefs.
     let probe = Probe::load(&facts, &offsets, options)?;
     if probe.coverage.iter().all(|covered| covered.rung.is_none()) {
-        return Err(RunError::Blind);
+        let why = probe.coverage.first().map_or_else(String::new, Coverage::why);
+        return Err(RunError::Blind(why));
     }
     let pipeline = Pipeline::new(config, Enricher::new(hierarchy), Arc::clone(&metrics));
     let runtime = tokio::runtime::Builder::new_current_thread()

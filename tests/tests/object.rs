@@ -3,7 +3,9 @@
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
-use object::{Architecture, File, Object, ObjectSection};
+use object::{Architecture, File, Object, ObjectSection, ObjectSymbol, SymbolKind};
+use probe_common::layout::RECORDS;
+use probe_user::{kernel::btf::Btf, signals::SIGNALS};
 
 /// Licences the kernel takes for GPL-compatible (`include/linux/license.h`).
 const GPL_COMPATIBLE: [&str; 6] =
@@ -65,4 +67,45 @@ fn it_has_programs_for_the_first_rung_and_the_last() -> Result<()> {
     let tracepoints = programs(&object, &["tp", "tracepoint", "raw_tp", "raw_tracepoint"]);
     assert!(!tracepoints.is_empty(), "no tracepoint program");
     Ok(())
+}
+
+#[test]
+fn its_records_are_laid_out_as_the_agent_reads_them() -> Result<()> {
+    let bytes = object_bytes()?;
+    let object = File::parse(&*bytes)?;
+    let btf = Btf::parse(section(&object, ".BTF")?)?;
+    for record in RECORDS {
+        let ids = &btf.named(&[record.name])[record.name];
+        let id = *ids.first().with_context(|| format!("no {} in the BTF", record.name))?;
+        assert_eq!(btf.size(id), u32::try_from(record.size).ok(), "size of {}", record.name);
+        for (member, offset) in record.members {
+            let found = btf.locate(id, member);
+            assert_eq!(found, u32::try_from(*offset).ok(), "{}.{member}", record.name);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn its_programs_are_those_the_hooks_name() -> Result<()> {
+    let bytes = object_bytes()?;
+    let object = File::parse(&*bytes)?;
+    let mut built: Vec<&str> = object
+        .symbols()
+        .filter(|symbol| symbol.kind() == SymbolKind::Text && symbol.is_global())
+        .filter(|symbol| in_program_section(&object, symbol))
+        .map(|symbol| symbol.name())
+        .collect::<Result<_, _>>()?;
+    let steps = SIGNALS.iter().flat_map(|signal| signal.hooks).flat_map(|hook| hook.steps);
+    let mut named: Vec<&str> = steps.flat_map(|step| step.programs).map(|p| p.program).collect();
+    built.sort_unstable();
+    named.sort_unstable();
+    named.dedup();
+    assert_eq!(built, named);
+    Ok(())
+}
+
+fn in_program_section<'a>(object: &File<'a>, symbol: &impl ObjectSymbol<'a>) -> bool {
+    let section = symbol.section_index().and_then(|index| object.section_by_index(index).ok());
+    section.is_some_and(|section| section.name().is_ok_and(|name| name != ".text"))
 }

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -13,7 +14,7 @@ use scenarios::report::{Done, Line, Verdict};
 use crate::{
     artifacts::{self, Artifacts},
     kernel,
-    report::{self, Report, Show},
+    report::{self, Show},
     run, setup, tidy,
 };
 
@@ -32,57 +33,58 @@ impl Test {
     /// Runs all tests; returns 0 when some ran and none failed.
     pub fn run(self) -> i32 {
         let mut sum = Sum::default();
-        if let Some(artifacts) = sum.part("build", build) {
-            tidy(&mut sum);
+        let mut artifacts = None;
+        sum.part("build", || {
+            artifacts = Some(build()?);
+            Ok(Done::default())
+        });
+        if let Some(artifacts) = artifacts {
+            for (name, check) in tidy::CHECKS {
+                sum.part(name, || {
+                    check()?;
+                    println!("ok");
+                    Ok(Done { passed: 1, failed: 0 })
+                });
+            }
             sum.part("cargo test", || cargo_test(&artifacts));
             sum.part("host", || on_host(&artifacts));
             for series in &self.kernel {
                 sum.part(&format!("kernel {series}"), || in_guest(series, &artifacts));
             }
         }
-        println!("{} passed, {} failed", sum.0.passed, sum.0.failed);
-        i32::from(sum.0.failed > 0 || sum.0.passed == 0)
+        sum.print();
+        i32::from(sum.count.failed > 0 || sum.count.passed == 0)
     }
 }
 
 /// The sum of all verdicts.
 #[derive(Default)]
-struct Sum(Done);
-
-/// What one part of the tests comes to.
-trait Outcome {
-    fn count(&self) -> Done;
-}
-
-impl Outcome for Done {
-    fn count(&self) -> Done {
-        *self
-    }
-}
-
-impl Outcome for Artifacts {
-    fn count(&self) -> Done {
-        Done::default()
-    }
+struct Sum {
+    count: Done,
+    failed_parts: Vec<String>,
 }
 
 impl Sum {
     /// Runs one part; one that cannot run is a failure and does not stop the others.
-    fn part<T: Outcome>(&mut self, name: &str, part: impl FnOnce() -> Result<T>) -> Option<T> {
+    fn part(&mut self, name: &str, part: impl FnOnce() -> Result<Done>) {
         println!("\n== {name}");
-        match part() {
-            Ok(outcome) => {
-                let count = outcome.count();
-                self.0.passed += count.passed;
-                self.0.failed += count.failed;
-                Some(outcome)
-            }
-            Err(error) => {
-                println!("{name}: FAILED\n{error:#}");
-                self.0.failed += 1;
-                None
-            }
+        let count = part().unwrap_or_else(|error| {
+            println!("{error:#}");
+            Done { passed: 0, failed: 1 }
+        });
+        self.count.passed += count.passed;
+        self.count.failed += count.failed;
+        if count.failed > 0 {
+            self.failed_parts.push(name.to_owned());
         }
+    }
+
+    fn print(&self) {
+        println!();
+        if !self.failed_parts.is_empty() {
+            println!("failures in: {}", self.failed_parts.join(", "));
+        }
+        println!("{} passed, {} failed", self.count.passed, self.count.failed);
     }
 }
 
@@ -91,16 +93,6 @@ fn build() -> Result<Artifacts> {
     let artifacts = artifacts::build()?;
     artifacts.print()?;
     Ok(artifacts)
-}
-
-fn tidy(sum: &mut Sum) {
-    for (name, check) in tidy::CHECKS {
-        sum.part(name, || {
-            check()?;
-            println!("{name} ... ok");
-            Ok(Done { passed: 1, failed: 0 })
-        });
-    }
 }
 
 /// Unit and integration tests, their output passed on as it comes.
@@ -143,13 +135,9 @@ fn on_host(artifacts: &Artifacts) -> Result<Done> {
         println!("not run: {reason}");
         return Ok(Done::default());
     }
-    let scenario = root_command(artifacts).context("cannot become root")?;
+    let scenario = run::as_root(&artifacts.scenario).context("cannot become root")?;
     let mut log = Log::new("host");
     Ok(report::on_host(scenario, &["run"], artifacts, &mut log)?.count())
-}
-
-fn root_command(artifacts: &Artifacts) -> Option<Command> {
-    run::as_root(&artifacts.scenario)
 }
 
 /// Why scenarios cannot run here.
@@ -159,15 +147,13 @@ fn host_cannot() -> Option<&'static str> {
     {
         return Some("scenarios need root, or sudo without a password");
     }
-    (!std::path::Path::new("/sys/kernel/btf/vmlinux").exists())
-        .then_some("this host's kernel has no BTF")
+    (!Path::new("/sys/kernel/btf/vmlinux").exists()).then_some("this host's kernel has no BTF")
 }
 
 fn in_guest(series: &str, artifacts: &Artifacts) -> Result<Done> {
     let kernel = kernel::get(series)?;
     let mut log = Log::new(&kernel.release);
-    let report: Report = report::in_guest(&["run"], &kernel, artifacts, &mut log)?;
-    Ok(report.count())
+    Ok(report::in_guest(&["run"], &kernel, artifacts, &mut log)?.count())
 }
 
 /// Prints verdicts as they come; what led to a failed one is printed with it.

@@ -135,6 +135,12 @@ impl<'a> Btf<'a> {
         found
     }
 
+    /// Size (bytes) of a struct or enum.
+    #[must_use]
+    pub fn size(&self, id: u32) -> Option<u32> {
+        Some(self.type_of(id)?.size_or_type)
+    }
+
     /// Offset (bytes) of a member of struct `id`, dotted through nested structs; or the value of an
     /// enum's entry.
     #[must_use]

@@ -35,6 +35,13 @@ impl Coverage {
         let step = self.rung.and_then(|rung| step(self.hook, rung));
         step.map_or("", |step| step.misses)
     }
+
+    /// Why the rungs that were tried do not work.
+    #[must_use]
+    pub fn why(&self) -> String {
+        let why = self.refusals.iter().map(|(rung, refusal)| format!("no {rung}: {refusal}"));
+        why.collect::<Vec<_>>().join("; ")
+    }
 }
 
 fn step(hook: &'static Hook, rung: Rung) -> Option<&'static Step> {

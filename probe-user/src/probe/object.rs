@@ -18,8 +18,8 @@ use crate::kernel::{facts::Facts, fields::Offsets};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nodeprobe.bpf.o"));
 
-/// Level of aya-log that lets every message of the programs through (`aya_log_common::Level`).
-const LOG_ALL: u8 = 5;
+/// Level of aya-log that lets the programs' messages through (`aya_log_common::Level::Info`).
+const LOG_INFO: u8 = 3;
 
 /// Why the kernel side could not be set up at all.
 #[derive(Debug, Error)]
@@ -67,7 +67,7 @@ impl Probe {
         }
         raise_memlock();
         let on_v1 = u8::from(options.pids_on_cgroup_v1);
-        let log_level = if options.kernel_log { LOG_ALL } else { 0 };
+        let log_level = if options.kernel_log { LOG_INFO } else { 0 };
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)

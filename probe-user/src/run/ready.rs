@@ -27,7 +27,8 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
 fn gap(covered: &Coverage) -> Option<String> {
     let name = format!("{}/{}", covered.signal.name, covered.hook.name);
     if covered.rung.is_none() {
-        return Some(format!("not covered: {name}: cannot see {}", covered.hook.sees));
+        let (sees, why) = (covered.hook.sees, covered.why());
+        return Some(format!("not covered: {name}: cannot see {sees} ({why})"));
     }
     let misses = covered.misses();
     (!misses.is_empty()).then(|| format!("covered in part: {name}: does not see {misses}"))

@@ -111,10 +111,14 @@ impl ForkEvidence {
             None => String::new(),
         };
         format!(
-            "{} cannot fork in {}: {} clones refused with {} in {} s{limit}",
+            "{} cannot fork in {}: {} refused with {} in {} s{limit}",
             subject.process_label(),
             subject.cgroup_label(),
-            self.failures,
+            if self.failures == 1 {
+                "a clone was".into()
+            } else {
+                format!("{} clones were", self.failures)
+            },
             self.errno,
             self.window_seconds,
         )

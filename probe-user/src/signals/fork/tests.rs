@@ -116,5 +116,5 @@ fn the_summary_names_victim_place_and_limit() {
     let subject = Subject { pids_limit: Some(limit), ..Subject::default() };
     let summary = evidence(&raised[0]).summary(&subject);
     assert!(summary.contains("/kubepods has 65535 of 65535 tasks (inferred cause)"), "{summary}");
-    assert!(summary.contains("5 clones refused with EAGAIN in 10 s"), "{summary}");
+    assert!(summary.contains("5 clones were refused with EAGAIN in 10 s"), "{summary}");
 }

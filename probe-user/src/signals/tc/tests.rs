@@ -102,7 +102,8 @@ fn handles_that_take_turns_are_critical() {
         raised.extend(bench.at(at, write()));
         raised.extend(bench.at(at + 1, body(request(Operation::Delete, 1 + (cycle % 2) as u32))));
     }
-    let expected = [("tc-rewrite-rate", Severity::Warning), ("tc-handle-toggle", Severity::Critical)];
+    let expected =
+        [("tc-rewrite-rate", Severity::Warning), ("tc-handle-toggle", Severity::Critical)];
     assert_eq!(verdicts(&raised), expected);
     assert_eq!(evidence(&raised[1]).handles, [1, 2]);
     assert_eq!(evidence(&raised[1]).toggles, 3);

@@ -1,0 +1,22 @@
+//! nodeprobe's agent: watches a Linux node from inside its kernel and says who wears it down.
+//!
+//! One way through: [`probe`] attaches the kernel programs, [`source`] yields their records,
+//! [`decode`] makes events, [`enrich`] says who and where, [`signals`] judge, [`findings`] keeps the
+//! book, [`sinks`] and [`metrics`] carry it out. [`pipeline`] alone knows every stage.
+
+pub mod cli;
+pub mod config;
+pub mod decode;
+mod doctor;
+pub mod enrich;
+mod errno;
+pub mod event;
+pub mod findings;
+pub mod kernel;
+pub mod metrics;
+pub mod pipeline;
+pub mod probe;
+pub mod run;
+pub mod signals;
+pub mod sinks;
+pub mod source;
