@@ -108,7 +108,7 @@ fn sending(entry: fd_table::NetlinkFd, buffer: u64, len: u64) {
     fill(record, &message, task::net());
     record.header.netns = entry.netns;
     copy_kind(record, buffer, &message.nl, read_user::<u32>);
-    if TC_SENDING.insert(output::thread_key(), &*record, 0).is_err() {
+    if TC_SENDING.insert(output::thread_key(), *record, 0).is_err() {
         output::count(signal::TC, counter::SEEN);
         output::count(signal::TC, counter::LOST_STASH_FULL);
     }

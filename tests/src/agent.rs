@@ -18,7 +18,7 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
-use crate::metrics;
+use crate::metrics::{self, Account, SIGNALS};
 use crate::report::{Line, Reporter, Stats};
 
 mod transcript;
@@ -134,12 +134,38 @@ impl Agent {
 
     /// Events of a signal the agent has taken in so far.
     pub fn events(&self, signal: &str) -> Result<u64> {
+        Ok(metrics::sum(&self.scrape()?, "nodeprobe_events_total", &[("signal", signal)]))
+    }
+
+    fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url
             .ok_or_else(|| anyhow!("the ready line names no metrics address{}", self.log_tail()))?;
-        let text = metrics::scrape(url).map_err(|error| anyhow!("{error:#}{}", self.log_tail()))?;
-        // A counter: whole and not negative.
-        Ok(metrics::sum(&text, "nodeprobe_events_total", "signal", signal) as u64)
+        metrics::scrape(url).map_err(|error| anyhow!("{error:#}{}", self.log_tail()))
+    }
+
+    /// Waits until the agent accounts for every event of every signal: seen by the kernel's hooks is
+    /// delivered, suppressed or lost, and delivered is decoded.
+    pub fn reconciles(&self) -> Result<()> {
+        let deadline = Instant::now() + HANG_GUARD;
+        loop {
+            interrupt::check()?;
+            let text = self.scrape()?;
+            let open = SIGNALS
+                .map(|signal| (signal, Account::of(&text, signal)))
+                .into_iter()
+                .find(|(_, account)| !account.reconciles());
+            let Some((signal, account)) = open else {
+                return Ok(());
+            };
+            // Events may be on their way between two reads; an account that is wrong stays wrong.
+            ensure!(
+                Instant::now() < deadline,
+                "the agent's account of {signal} does not add up: {account:?}{}",
+                self.log_tail()
+            );
+            thread::sleep(POLL);
+        }
     }
 
     /// Waits until the agent has taken in that many events of a signal.

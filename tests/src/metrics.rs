@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::HANG_GUARD;
 
+/// Every signal the agent has.
+pub const SIGNALS: [&str; 3] = ["tc", "fork", "netlink"];
+
 /// Fetches the text of `http://ADDRESS/PATH`.
 pub fn scrape(url: &str) -> Result<String> {
     let Some((address, path)) = url.strip_prefix("http://").and_then(|rest| rest.split_once('/'))
@@ -27,15 +30,57 @@ pub fn scrape(url: &str) -> Result<String> {
     }
 }
 
-/// Sums the samples of a metric that carry a label of that value.
+/// Sums the samples of a metric that carry all of these labels.
 #[must_use]
-pub fn sum(text: &str, metric: &str, label: &str, value: &str) -> f64 {
-    let wanted = format!("{label}=\"{value}\"");
+pub fn sum(text: &str, metric: &str, wanted: &[(&str, &str)]) -> u64 {
+    let wanted: Vec<String> =
+        wanted.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
     let samples = text.lines().filter_map(|line| {
         let (labels, number) = line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} ")?;
-        labels.split(',').any(|pair| pair == wanted).then(|| number.parse::<f64>().ok())?
+        let has = |pair: &String| labels.split(',').any(|label| label == pair);
+        // Counts: whole and not negative.
+        wanted.iter().all(has).then(|| number.parse::<u64>().ok())?
     });
     samples.sum()
+}
+
+/// What became of a signal's events, by the agent's own account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Events the kernel's hooks saw.
+    pub seen: u64,
+    /// Records the kernel side delivered.
+    pub delivered: u64,
+    /// Events left out on purpose.
+    pub suppressed: u64,
+    /// Events lost, for any reason.
+    pub lost: u64,
+    /// Records the agent decoded.
+    pub decoded: u64,
+}
+
+impl Account {
+    /// Reads the account of a signal from a scrape.
+    #[must_use]
+    pub fn of(text: &str, signal: &str) -> Self {
+        let of_signal = |metric| sum(text, metric, &[("signal", signal)]);
+        let kernel = |outcome| {
+            sum(text, "nodeprobe_kernel_events_total", &[("signal", signal), ("outcome", outcome)])
+        };
+        Self {
+            seen: kernel("seen"),
+            delivered: kernel("delivered"),
+            suppressed: kernel("suppressed"),
+            lost: of_signal("nodeprobe_events_lost_total"),
+            decoded: of_signal("nodeprobe_events_total"),
+        }
+    }
+
+    /// Whether every event is accounted for.
+    #[must_use]
+    pub fn reconciles(&self) -> bool {
+        self.seen == self.delivered + self.suppressed + self.lost && self.delivered == self.decoded
+    }
 }
 
 #[cfg(test)]
@@ -49,7 +94,16 @@ mod tests {
                     nodeprobe_events_total{kind=\"other\",signal=\"tc\"} 2\n\
                     nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 7\n\
                     nodeprobe_events_total_other{signal=\"tc\"} 100\n";
-        assert_eq!(sum(text, "nodeprobe_events_total", "signal", "tc"), 42.0);
-        assert_eq!(sum(text, "nodeprobe_events_total", "signal", "fork"), 0.0);
+        assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "tc")]), 42);
+        assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "tc"), ("kind", "other")]), 2);
+        assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "fork")]), 0);
+    }
+
+    #[test]
+    fn an_account_reconciles_or_not() {
+        let good = Account { seen: 10, delivered: 7, suppressed: 1, lost: 2, decoded: 7 };
+        assert!(good.reconciles());
+        assert!(!Account { seen: 11, ..good }.reconciles(), "an event vanished");
+        assert!(!Account { decoded: 6, ..good }.reconciles(), "a record vanished");
     }
 }

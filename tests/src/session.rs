@@ -83,9 +83,10 @@ impl<'a> Session<'a> {
         Ok(catches)
     }
 
-    /// Reports what the agent costs, stops it, and looks at all it ever said.
+    /// Checks the agent's account, reports what it costs, stops it, and looks at all it ever said.
     pub fn end(self) -> Result<()> {
         let Self { setup, agent, provoked } = self;
+        agent.reconciles()?;
         setup.stage.reporter.line(&Line::Stats(agent.stats()?));
         no_false_alarm(&agent.stop()?, &provoked)
     }

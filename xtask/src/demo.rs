@@ -49,7 +49,7 @@ impl Demo {
         let kernel = kernel::get(&self.kernel)?;
         eprintln!("==> booting kernel {} in QEMU", kernel.release);
         let mut screen = Screen { output: self.output, findings: 0 };
-        let report = report::in_guest(&["demo"], &kernel, &artifacts, &mut screen)?;
+        let report = report::in_guest(&["demo"], &[], &kernel, &artifacts, &mut screen)?;
         let count = report.count();
         let summary = summary(&report, &artifacts.agent)?;
         // JSON readers get findings only.

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -29,6 +30,9 @@ pub const SCENARIO: &str = "/usr/bin/scenario";
 
 const MODULES: &str = "usr/lib/modules";
 const BOOTS: usize = 2;
+
+/// Guests this process has booted.
+static GUESTS: AtomicU32 = AtomicU32::new(0);
 
 /// What to boot and what to run in it.
 pub struct Guest<'a> {
@@ -72,8 +76,10 @@ impl<'a> Guest<'a> {
 
     /// Boots, runs the command and returns its exit status.
     pub fn run(&self, artifacts: &Artifacts, listener: &mut dyn Listener) -> Result<i32> {
-        let dir =
-            paths::target().join("vm").join(format!("{}-{}", self.kernel.series, process::id()));
+        // Guests of one kernel may run side by side.
+        let number = GUESTS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{}-{number}", self.kernel.series, process::id());
+        let dir = paths::target().join("vm").join(name);
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         let (initrd, console) = (dir.join("initrd"), dir.join("console.log"));
         self.write_initrd(artifacts, &dir, &initrd)?;

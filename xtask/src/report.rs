@@ -93,16 +93,22 @@ impl Report {
     }
 }
 
-/// Runs `scenario ARGS` in a guest.
+/// Runs `scenario ARGS` in a guest, with further arguments for the agent.
 pub fn in_guest(
     args: &[&str],
+    agent_args: &[&str],
     kernel: &Kernel,
     artifacts: &Artifacts,
     show: &mut dyn Show,
 ) -> Result<Report> {
     let words = [guest::SCENARIO].iter().chain(args);
     let files = ["--nodeprobe", guest::AGENT, "--classifier", guest::CLASSIFIER];
-    let words = words.chain(&files).map(|word| (*word).to_owned()).collect();
+    let words = words
+        .chain(&files)
+        .chain(&["--"])
+        .chain(agent_args)
+        .map(|word| (*word).to_owned())
+        .collect();
     let guest = Guest { patience: Some(PATIENCE), ..Guest::new(kernel, words) };
     let mut receiver = Receiver { report: Report::default(), show };
     guest.run(artifacts, &mut receiver)?;

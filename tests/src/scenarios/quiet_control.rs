@@ -11,6 +11,7 @@ pub const SCENARIO: Scenario = Scenario {
     config: "",
     quiet: &[
         tc_handle_toggle::POD_CHURN,
+        tc_handle_toggle::REUSED_NAMES,
         fork_pids_max::FORK_STORM,
         fork_pids_max::FEW_FAILURES,
         netlink_leak::HOLDERS,

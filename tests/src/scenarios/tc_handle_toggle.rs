@@ -21,7 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "calico-node rewrites the filters of a veth for ever, its handles toggling 1, 2, 1",
     expected: "tc-handle-toggle, critical, and tc-rewrite-rate, on that veth, by tc of calico-node",
     config: "",
-    quiet: &[POD_CHURN],
+    quiet: &[POD_CHURN, REUSED_NAMES],
     acts: &[Act {
         summary: "calico-node re-attaches both directions of a veth without end",
         play: toggle,
@@ -31,6 +31,11 @@ pub const SCENARIO: Scenario = Scenario {
 
 /// Pods come, have their policies looked at, outlive one restart of the agent, and go.
 pub const POD_CHURN: Quiet = Quiet { summary: "pods come and go", signal: "tc", play: churn };
+
+/// A CNI that attaches inside the pod: each pod has an eth0 with the same index, in a namespace that
+/// gets the inode number of the one before.
+pub const REUSED_NAMES: Quiet =
+    Quiet { summary: "pods whose eth0 has filters", signal: "tc", play: reused_names };
 
 fn toggle(stage: &Stage) -> Result<Played> {
     let node = Netns::create()?;
@@ -94,6 +99,21 @@ fn churn(stage: &Stage) -> Result<Silence> {
             }
             Ok(())
         })?;
+    }
+    Ok(Silence { events: (PODS * WRITES_PER_POD) as u64, props: Vec::new() })
+}
+
+fn reused_names(stage: &Stage) -> Result<Silence> {
+    /// One qdisc, one filter each way.
+    const WRITES_PER_POD: usize = 3;
+
+    for _ in 0..PODS {
+        let pod = Netns::create()?;
+        exec::run_words(
+            "ip",
+            &format!("-n {} link add eth0 type veth peer name eth1", pod.name()),
+        )?;
+        pod.inside(|| Interface::new("eth0", stage.classifier.as_ref()).attach_first())?;
     }
     Ok(Silence { events: (PODS * WRITES_PER_POD) as u64, props: Vec::new() })
 }

@@ -14,6 +14,12 @@ fn empty_is_the_default_and_the_default_reads_back() {
 }
 
 #[test]
+fn the_shipped_file_says_the_defaults() {
+    let text = include_str!("../../../../deploy/nodeprobe.toml");
+    assert_eq!(parse("nodeprobe.toml", text).unwrap(), Config::default());
+}
+
+#[test]
 fn mistakes_name_file_line_key_and_what_is_allowed() {
     for (text, expected) in [
         (
