@@ -57,8 +57,7 @@ impl Pipeline {
         for finding in self.book.expire(now) {
             self.send(finding, outlets);
         }
-        self.metrics.observe_state(&self.book, &self.detectors);
-        self.metrics.enrich_misses.set(i64::try_from(self.enricher.misses()).unwrap_or(i64::MAX));
+        self.metrics.observe_state(&self.enricher, &self.detectors, &self.book);
     }
 
     fn raise(&mut self, outlets: &[&Outlet]) {
@@ -82,3 +81,6 @@ impl Pipeline {
         outlets.iter().for_each(|outlet| outlet.send(&finding));
     }
 }
+
+#[cfg(test)]
+mod tests;

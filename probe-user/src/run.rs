@@ -37,6 +37,9 @@ mod ready;
 /// How often time is given to the detectors.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How long a sink may take for what is still queued at the end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
 /// Why the agent ended.
 #[derive(Debug, Error)]
 pub enum RunError {
@@ -160,7 +163,7 @@ async fn watch(
     // Detach first, then hand over what came until then.
     drop(ebpf);
     source.drain(|record| pipeline.record(record, &outlets));
-    stdout.finish().map_err(failed("sink stdout"))?;
+    stdout.finish(LAST_WORDS).map_err(failed("sink stdout"))?;
     ended
 }
 

@@ -14,7 +14,7 @@ use scenarios::{
 use crate::{
     artifacts, kernel,
     report::{self, Report, Show},
-    setup,
+    run, setup,
 };
 
 /// What `demo` is asked for.
@@ -94,6 +94,22 @@ impl Show for Screen {
     }
 }
 
+/// What the agent says when it is ready on this host's own kernel; without root, why it cannot tell.
+fn on_this_host(agent: &Path) -> Result<String> {
+    const SECONDS: &str = "2";
+    let Some(mut timeout) = run::as_root("timeout").filter(|_| run::can_be_root()) else {
+        return Ok("not tried without root".to_owned());
+    };
+    let output = timeout
+        .args(["--signal=TERM", SECONDS])
+        .arg(agent)
+        .args(["run", "--output", "json", "--listen", "none"])
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let ready = said.lines().find(|line| line.starts_with("ready"));
+    Ok(ready.or(said.lines().next()).unwrap_or("it says nothing").to_owned())
+}
+
 fn human(finding: &Finding) -> String {
     let fields = &finding.fields;
     let (style, word) = match (fields.state, fields.severity) {
@@ -140,6 +156,7 @@ fn summary(report: &Report, agent: &Path) -> Result<String> {
             mib(fs::metadata(agent)?.len() / 1024),
         ));
     }
+    text.push_str(&format!("this host: {}\n", on_this_host(agent)?));
     let count = report.count();
     let style = if count.failed == 0 { GREEN } else { RED };
     text.push_str(&format!("{style}{} passed, {} failed{style:#}\n", count.passed, count.failed));

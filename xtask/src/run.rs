@@ -135,6 +135,11 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Whether [`as_root`] works without asking anybody.
+pub fn can_be_root() -> bool {
+    is_root() || query(Command::new("sudo").args(["--non-interactive", "true"])).is_some()
+}
+
 /// A command run as root, through sudo when need be; `None` when neither is possible.
 pub fn as_root(program: impl AsRef<Path>) -> Option<Command> {
     if is_root() {

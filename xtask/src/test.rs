@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     io::{BufRead, BufReader},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -180,9 +180,7 @@ fn on_host(artifacts: &Artifacts) -> Result<Done> {
 
 /// Why scenarios cannot run here.
 fn host_cannot() -> Option<&'static str> {
-    if !run::is_root()
-        && run::query(Command::new("sudo").args(["--non-interactive", "true"])).is_none()
-    {
+    if !run::can_be_root() {
         return Some("scenarios need root, or sudo without a password");
     }
     (!Path::new("/sys/kernel/btf/vmlinux").exists()).then_some("this host's kernel has no BTF")

@@ -14,6 +14,8 @@ use crate::{
 
 pub mod book;
 pub mod clock;
+#[cfg(test)]
+pub mod testing;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -20,7 +20,8 @@ pub fn ensure() -> io::Result<()> {
         // SAFETY: takes no pointer.
         unsafe { libc::unshare(libc::CLONE_NEWNS) },
     )?;
-    mount(c"none", c"/", libc::MS_REC | libc::MS_SLAVE, None)?;
+    // Keeps the next mount from going back to the host. /sys and not /, which is no mount in a chroot.
+    mount(c"none", c"/sys", libc::MS_REC | libc::MS_SLAVE, None)?;
     mount(c"tracefs", MOUNT_POINT, 0, Some(c"tracefs"))
 }
 

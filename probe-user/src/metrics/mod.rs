@@ -3,12 +3,13 @@
 
 use probe_common::counter;
 use prometheus::{
-    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
 
 use crate::{
     decode::DecodeError,
+    enrich::Enricher,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
     signals::{Detector, SIGNALS},
@@ -23,14 +24,14 @@ pub struct Metrics {
     decode_errors: IntCounterVec,
     findings: IntCounterVec,
     firing: IntGaugeVec,
-    findings_dropped: IntGauge,
+    findings_dropped: IntCounter,
     kernel_events: IntCounterVec,
     lost: IntCounterVec,
     tracked: IntGaugeVec,
-    evicted: IntGaugeVec,
+    evicted: IntCounterVec,
     coverage: IntGaugeVec,
     ready_seconds: GaugeVec,
-    pub enrich_misses: IntGauge,
+    enrich_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
 }
@@ -42,6 +43,11 @@ fn register<C: Collector + Clone + 'static>(
     let metric = metric?;
     registry.register(Box::new(metric.clone()))?;
     Ok(metric)
+}
+
+/// Brings a counter up to a total that is kept elsewhere and only grows.
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
 }
 
 impl Metrics {
@@ -58,7 +64,7 @@ impl Metrics {
         let gauges = |name, help, labels: &[&str]| {
             register(r, IntGaugeVec::new(Opts::new(name, help), labels))
         };
-        let gauge = |name, help| register(r, IntGauge::new(name, help));
+        let counter = |name, help| register(r, IntCounter::new(name, help));
         let metrics = Self {
             events: counters(
                 "nodeprobe_events_total",
@@ -80,8 +86,8 @@ impl Metrics {
                 "Findings firing now, by rule and severity.",
                 &["rule", "severity"],
             )?,
-            findings_dropped: gauge(
-                "nodeprobe_findings_dropped",
+            findings_dropped: counter(
+                "nodeprobe_findings_dropped_total",
                 "Findings that had no room among those that fire.",
             )?,
             kernel_events: counters(
@@ -99,9 +105,9 @@ impl Metrics {
                 "Things a detector keeps state for, by signal.",
                 &["signal"],
             )?,
-            evicted: gauges(
-                "nodeprobe_evicted",
-                "Things a detector forgot or left out for want of room since the start, by signal.",
+            evicted: counters(
+                "nodeprobe_evicted_total",
+                "Things a detector forgot or left out for want of room, by signal.",
                 &["signal"],
             )?,
             coverage: gauges(
@@ -119,19 +125,16 @@ impl Metrics {
                     &[],
                 ),
             )?,
-            enrich_misses: gauge(
-                "nodeprobe_enrich_misses",
-                "Lookups of processes and cgroups that found nothing since the start.",
+            enrich_misses: counter(
+                "nodeprobe_enrich_misses_total",
+                "Lookups of processes and cgroups that found nothing.",
             )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
                 "Findings handed to a sink, by outcome.",
                 &["sink", "outcome"],
             )?,
-            scrapes: register(
-                r,
-                IntCounter::new("nodeprobe_scrapes_total", "Times metrics were read."),
-            )?,
+            scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;
@@ -177,16 +180,14 @@ impl Metrics {
         self.findings.with_label_values(&[rule, severity.name()]).inc();
     }
 
-    /// Takes over the state of the book and the detectors.
-    pub fn observe_state(&self, book: &Book, detectors: &[Box<dyn Detector>]) {
-        self.findings_dropped.set(i64::try_from(book.dropped()).unwrap_or(i64::MAX));
+    /// Takes over the state of the stages.
+    pub fn observe_state(&self, enricher: &Enricher, detectors: &[Box<dyn Detector>], book: &Book) {
+        raise(&self.enrich_misses, enricher.misses());
+        raise(&self.findings_dropped, book.dropped());
         for (signal, detector) in SIGNALS.iter().zip(detectors) {
-            let set = |gauge: &IntGaugeVec, value: u64| {
-                let value = i64::try_from(value).unwrap_or(i64::MAX);
-                gauge.with_label_values(&[signal.name]).set(value);
-            };
-            set(&self.tracked, detector.tracked() as u64);
-            set(&self.evicted, detector.evicted());
+            let tracked = i64::try_from(detector.tracked()).unwrap_or(i64::MAX);
+            self.tracked.with_label_values(&[signal.name]).set(tracked);
+            raise(&self.evicted.with_label_values(&[signal.name]), detector.evicted());
             for rule in signal.rules {
                 for severity in Severity::ALL {
                     let firing =
@@ -209,10 +210,6 @@ impl Metrics {
 
     /// Takes over the kernel side's counters, which only grow.
     pub fn observe_kernel(&self, counters: &Counters) {
-        let raise = |metric: &IntCounterVec, labels: [&str; 2], value: u64| {
-            let counter = metric.with_label_values(&labels);
-            counter.inc_by(value.saturating_sub(counter.get()));
-        };
         for signal in SIGNALS {
             let read = |which| counters.read(signal.wire, which);
             for (which, outcome) in [
@@ -220,10 +217,10 @@ impl Metrics {
                 (counter::DELIVERED, "delivered"),
                 (counter::SUPPRESSED, "suppressed"),
             ] {
-                raise(&self.kernel_events, [signal.name, outcome], read(which));
+                raise(&self.kernel_events.with_label_values(&[signal.name, outcome]), read(which));
             }
             for (which, reason) in counter::LOSSES {
-                raise(&self.lost, [signal.name, reason], read(which));
+                raise(&self.lost.with_label_values(&[signal.name, reason]), read(which));
             }
         }
     }

@@ -8,6 +8,7 @@ use std::{
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use crate::{findings::Finding, metrics::Metrics};
@@ -18,6 +19,9 @@ pub mod stdout;
 
 /// Findings that may wait for one sink; more are counted and dropped.
 const QUEUE: usize = 1_024;
+
+/// How often an ending sink is looked at.
+const POLL: Duration = Duration::from_millis(5);
 
 /// The near end of a sink.
 pub struct Outlet {
@@ -69,13 +73,75 @@ impl Running {
         self.handle.is_finished()
     }
 
-    /// Closes the queue, waits for what is in it, and tells how the sink ended.
+    /// Closes the queue, waits for what is in it but at most `patience`, and tells how the sink ended.
     ///
     /// # Errors
-    /// The sink's own error, or that it panicked.
-    pub fn finish(self) -> io::Result<()> {
+    /// The sink's own error, that it panicked, or that it is stuck.
+    pub fn finish(self, patience: Duration) -> io::Result<()> {
         drop(self.outlet);
+        let deadline = Instant::now() + patience;
+        while !self.handle.is_finished() {
+            if Instant::now() >= deadline {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("it takes nothing more; findings were lost after {patience:?}"),
+                ));
+            }
+            thread::sleep(POLL);
+        }
         let panicked = || io::Error::other(format!("sink {} panicked", self.name));
         self.handle.join().map_err(|_| panicked())?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::findings::testing::finding;
+
+    fn count(metrics: &Metrics, outcome: &str) -> u64 {
+        metrics.sink_findings.with_label_values(&["test", outcome]).get()
+    }
+
+    #[test]
+    fn a_sink_gets_all_that_was_queued_before_the_end() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (seen, all) = channel();
+        let sink = start("test", Arc::clone(&metrics), move |findings| {
+            findings.iter().for_each(|finding| seen.send(finding.id.clone()).unwrap());
+            Ok(())
+        });
+        let sink = sink.unwrap();
+        (0..100).for_each(|_| sink.outlet.send(&Arc::new(finding())));
+        sink.finish(Duration::from_secs(60)).unwrap();
+        assert_eq!(all.iter().count(), 100);
+        assert_eq!(count(&metrics, "queued"), 100);
+    }
+
+    #[test]
+    fn a_stuck_sink_costs_counted_findings_and_no_time() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (release, stuck) = channel::<()>();
+        let sink = start("test", Arc::clone(&metrics), move |_findings| {
+            let _ = stuck.recv();
+            Ok(())
+        });
+        let sink = sink.unwrap();
+        let finding = Arc::new(finding());
+        (0..QUEUE + 7).for_each(|_| sink.outlet.send(&finding));
+        assert_eq!((count(&metrics, "queued"), count(&metrics, "dropped")), (QUEUE as u64, 7));
+        let error = sink.finish(Duration::ZERO).expect_err("it is stuck");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(release);
+    }
+
+    #[test]
+    fn the_error_of_a_sink_is_told() {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let sink = start("test", metrics, |_| Err(io::ErrorKind::BrokenPipe.into())).unwrap();
+        let error = sink.finish(Duration::from_secs(60)).expect_err("it failed");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

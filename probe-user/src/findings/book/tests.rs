@@ -1,16 +1,5 @@
 use super::*;
-use crate::{
-    findings::{Evidence, Rule, Who},
-    signals::fork::ForkEvidence,
-};
-
-static RULE: Rule = Rule { name: "fork-failures", signal: "fork", advice: "look" };
-const SECOND: u64 = 1_000_000_000;
-
-fn condition(key: u64, severity: Severity, at: u64) -> Condition {
-    let evidence = Evidence::Fork(ForkEvidence { failures: at / SECOND, ..Default::default() });
-    Condition { rule: &RULE, key, severity, at, hold: 10 * SECOND, who: Who::default(), evidence }
-}
+use crate::findings::testing::{SECOND, condition};
 
 fn hold(book: &mut Book, key: u64, severity: Severity, at: u64) -> Option<Finding> {
     book.hold(condition(key, severity, at), Clock::now(), |_| Subject::default())

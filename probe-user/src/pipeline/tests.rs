@@ -1,0 +1,89 @@
+use std::{
+    sync::mpsc::{Receiver, channel},
+    time::Duration,
+};
+
+use probe_common::{
+    fork::ForkRecord,
+    wire::{Header, kind},
+};
+
+use super::*;
+use crate::{findings::Severity, sinks};
+
+const SECOND: u64 = 1_000_000_000;
+
+fn refused_clone(at: u64) -> Vec<u8> {
+    let header = Header {
+        kind: kind::FORK_FAILED,
+        len: size_of::<ForkRecord>() as u16,
+        ts_ns: at,
+        cgroup_id: 77,
+        ..Header::default()
+    };
+    let record = ForkRecord { header, clone_flags: 0, ret: -libc::EAGAIN, _pad: 0 };
+    let from = (&raw const record).cast::<u8>();
+    // SAFETY: the record has no padding, so all its bytes are initialised.
+    unsafe { std::slice::from_raw_parts(from, size_of::<ForkRecord>()) }.to_vec()
+}
+
+/// A pipeline without a kernel, a sink that keeps what it gets, and the metrics of both.
+fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let (keep, kept) = channel();
+    let sink = sinks::start("test", Arc::clone(&metrics), move |findings| {
+        findings.iter().for_each(|finding| keep.send(finding).unwrap());
+        Ok(())
+    });
+    let config = Config::default();
+    let pipeline = Pipeline::new(&config, Enricher::new(None), Arc::clone(&metrics));
+    (pipeline, sink.unwrap(), kept, metrics)
+}
+
+fn text(metrics: &Metrics) -> String {
+    String::from_utf8(metrics.encode().unwrap()).unwrap()
+}
+
+#[test]
+fn records_become_one_finding_that_resolves() {
+    let (mut pipeline, sink, kept, metrics) = bench();
+    let outlets = [&sink.outlet];
+    (1..=20).for_each(|n| pipeline.record(&refused_clone(n * SECOND / 10), &outlets));
+    pipeline.tick(3 * SECOND, &outlets);
+    let firing = "nodeprobe_findings_firing{rule=\"fork-failures\",severity=\"warning\"} 1";
+    assert!(text(&metrics).contains(firing));
+    pipeline.tick(200 * SECOND, &outlets);
+    sink.finish(Duration::from_secs(60)).unwrap();
+
+    let findings: Vec<_> = kept.iter().collect();
+    let states: Vec<_> = findings.iter().map(|f| (f.state, f.severity, f.revision)).collect();
+    let expected = [(State::Firing, Severity::Warning, 1), (State::Resolved, Severity::Warning, 2)];
+    assert_eq!(states, expected);
+    assert_eq!(findings[0].id, findings[1].id);
+    assert_eq!(findings[0].subject.cgroup.as_ref().map(|cgroup| cgroup.id), Some(77));
+    let text = text(&metrics);
+    for series in [
+        "nodeprobe_events_total{kind=\"failed\",signal=\"fork\"} 20",
+        "nodeprobe_findings_total{rule=\"fork-failures\",severity=\"warning\"} 1",
+        "nodeprobe_findings_firing{rule=\"fork-failures\",severity=\"warning\"} 0",
+        "nodeprobe_sink_findings_total{outcome=\"queued\",sink=\"test\"} 2",
+    ] {
+        assert!(text.contains(series), "{series} not in\n{text}");
+    }
+}
+
+#[test]
+fn garbage_is_counted_and_nothing_else() {
+    let (mut pipeline, sink, kept, metrics) = bench();
+    for garbage in [&[][..], &[0xff; 300], &refused_clone(1)[..60]] {
+        pipeline.record(garbage, &[&sink.outlet]);
+    }
+    pipeline.tick(SECOND, &[&sink.outlet]);
+    sink.finish(Duration::from_secs(60)).unwrap();
+    assert_eq!(kept.iter().count(), 0);
+    let text = text(&metrics);
+    for (reason, count) in [("truncated", 1), ("length_mismatch", 2)] {
+        let series = format!("nodeprobe_decode_errors_total{{reason=\"{reason}\"}} {count}");
+        assert!(text.contains(&series), "{series} not in\n{text}");
+    }
+}
