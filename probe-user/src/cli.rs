@@ -51,6 +51,9 @@ enum Command {
         /// How to print
         #[arg(short, long, value_enum, default_value_t = doctor::Output::Human)]
         output: doctor::Output,
+        /// Look at this rung only
+        #[arg(long, value_enum)]
+        rung: Option<Rung>,
     },
     /// Check a configuration file
     CheckConfig { file: PathBuf },
@@ -91,7 +94,7 @@ pub fn main() -> ExitCode {
         .init();
     match cli.command {
         Command::Run(args) => run_command(args, started),
-        Command::Doctor { output } => doctor::run(output),
+        Command::Doctor { output, rung } => doctor::run(output, rung),
         Command::CheckConfig { file } => match load::load(&file) {
             Ok(_) => {
                 say(&format!("{}: ok", file.display()));

@@ -71,8 +71,8 @@ struct PartRefusal {
 }
 
 /// Examines this node and prints the report. Exit code 0 when every hook sees something, else 1.
-pub fn run(output: Output) -> ExitCode {
-    let report = match examine() {
+pub fn run(output: Output, rung: Option<Rung>) -> ExitCode {
+    let report = match examine(rung) {
         Ok(report) => report,
         Err(error) => {
             say(&format!("nodeprobe: {}", chain(&error)));
@@ -87,7 +87,7 @@ pub fn run(output: Output) -> ExitCode {
     if report.covered && printed.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn examine() -> Result<Report, ProbeError> {
+fn examine(rung: Option<Rung>) -> Result<Report, ProbeError> {
     let facts = Facts::read();
     let offsets = Offsets::of_running_kernel().unwrap_or_else(|_| Offsets::unknown());
     let hierarchy = PidsHierarchy::find();
@@ -96,7 +96,8 @@ fn examine() -> Result<Report, ProbeError> {
         Some(_) => "v2",
         None => "none",
     };
-    let options = Options { pids_on_cgroup_v1: pids_controller == "v1", ..Options::default() };
+    let pids_on_cgroup_v1 = pids_controller == "v1";
+    let options = Options { rung, pids_on_cgroup_v1, kernel_log: false };
     let probe = Probe::load(&facts, &offsets, options)?;
     Ok(Report {
         covered: probe.coverage.iter().all(|covered| covered.rung.is_some()),

@@ -137,6 +137,12 @@ impl Agent {
         Ok(metrics::sum(&self.scrape()?, "nodeprobe_events_total", &[("signal", signal)]))
     }
 
+    /// Whether its metrics say that a hook uses this rung.
+    pub fn uses_rung(&self, signal: &str, hook: &str, rung: &str) -> Result<bool> {
+        let labels = [("signal", signal), ("hook", hook), ("rung", rung)];
+        Ok(metrics::sum(&self.scrape()?, "nodeprobe_signal_coverage", &labels) == 1)
+    }
+
     fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url

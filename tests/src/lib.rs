@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub mod agent;
 pub mod clock;
+pub mod doctor;
 pub mod exec;
 pub mod expect;
 pub mod finding;

@@ -40,6 +40,14 @@ pub struct Verdict {
     pub who: Option<String>,
 }
 
+impl Verdict {
+    /// A verdict without a finding.
+    pub fn new(scenario: &str, pass: bool, detail: String) -> Self {
+        let (latency_ms, finding_id, who) = (None, None, None);
+        Self { scenario: scenario.into(), pass, detail, latency_ms, finding_id, who }
+    }
+}
+
 /// What the agent cost, read while it was still running.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Stats {

@@ -2,6 +2,7 @@
 
 use anyhow::{Error, Result};
 
+use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{ALL, Props, Scenario};
 use crate::session::{Catch, Session, Setup};
@@ -9,9 +10,10 @@ use crate::session::{Catch, Session, Setup};
 /// Time runs faster for the slow leak; everything else is the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n";
 
-/// Plays each scenario with an agent of its own.
+/// Consults the doctor, then plays each scenario with an agent of its own.
 pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
+    tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));
@@ -82,12 +84,5 @@ fn verdict(scenario: &Scenario, outcome: Result<Vec<Catch>>) -> Verdict {
 }
 
 fn failed(scenario: &Scenario, error: &Error) -> Verdict {
-    Verdict {
-        scenario: scenario.name.into(),
-        pass: false,
-        detail: format!("{error:#}"),
-        latency_ms: None,
-        finding_id: None,
-        who: None,
-    }
+    Verdict::new(scenario.name, false, format!("{error:#}"))
 }

@@ -37,7 +37,7 @@ pub enum ProbeError {
 }
 
 /// How to load.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Only this rung.
     pub rung: Option<Rung>,

@@ -1,0 +1,78 @@
+//! The command line as a user meets it: exit codes, and messages that say what to do.
+
+use std::{
+    env, fs,
+    process::{Command, Output},
+};
+
+use anyhow::{Context, Result};
+
+fn nodeprobe(args: &[&str]) -> Result<Output> {
+    let binary = env::var_os("NODEPROBE_BIN")
+        .context("NODEPROBE_BIN does not name the built agent: run `cargo xtask test`")?;
+    Ok(Command::new(binary).args(args).output()?)
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() -> Result<()> {
+    let all = nodeprobe(&["--help"])?;
+    assert!(all.status.success());
+    let text = String::from_utf8(all.stdout)?;
+    assert!(text.contains("Exit codes:") && text.contains("doctor"), "{text}");
+    let run = String::from_utf8(nodeprobe(&["run", "--help"])?.stdout)?;
+    assert!(run.contains("Examples:") && run.contains("--rung"), "{run}");
+    Ok(())
+}
+
+#[test]
+fn a_good_configuration_passes() -> Result<()> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/nodeprobe.toml");
+    let output = nodeprobe(&["check-config", file])?;
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    Ok(())
+}
+
+#[test]
+fn a_bad_configuration_is_exit_2_with_file_line_and_key() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let file = dir.path().join("bad.toml");
+    fs::write(&file, "[tc]\n\nwarn_writes = 0\n")?;
+    let file = file.to_str().context("a UTF-8 path")?;
+    for args in [&["check-config", file][..], &["run", "--config", file]] {
+        let output = nodeprobe(args)?;
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let expected = format!(
+            "nodeprobe: {file}:3: tc.warn_writes: 0 is not a whole number from 1 to 10000\n"
+        );
+        assert_eq!(stderr(&output), expected, "{args:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn wrong_flags_are_exit_2() -> Result<()> {
+    for args in [
+        &["run", "--rung", "ladder"][..],
+        &["run", "--listen", "everywhere"],
+        &["run", "-o", "xml"],
+        &["walk"],
+        &[],
+    ] {
+        assert_eq!(nodeprobe(args)?.status.code(), Some(2), "{args:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn completions_are_printed() -> Result<()> {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = nodeprobe(&["completions", shell])?;
+        assert!(output.status.success(), "{shell}");
+        assert!(String::from_utf8(output.stdout)?.contains("check-config"), "{shell}");
+    }
+    Ok(())
+}
