@@ -74,12 +74,8 @@ pub fn run(
     started: BootNs,
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
-    let hierarchy = PidsHierarchy::find();
-    let options = Options {
-        rung,
-        kernel_log,
-        pids_on_cgroup_v1: hierarchy.as_ref().is_some_and(PidsHierarchy::is_v1),
-    };
+    let pids_on_cgroup_v1 = PidsHierarchy::find().is_some_and(|hierarchy| hierarchy.is_v1());
+    let options = Options { rung, kernel_log, pids_on_cgroup_v1 };
     let facts = Facts::read();
     let offsets = offsets(&facts);
     // Before any other thread: attaching may enter a mount namespace for tracefs.
@@ -88,7 +84,9 @@ pub fn run(
         let why = probe.coverage.first().map_or_else(String::new, Coverage::why);
         return Err(RunError::Blind(why));
     }
-    let pipeline = Pipeline::new(config, Enricher::new(hierarchy), Arc::clone(&metrics));
+    // Only now: paths of what was opened in another mount namespace would not be ours.
+    let enricher = Enricher::new(PidsHierarchy::find());
+    let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
