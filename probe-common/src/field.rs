@@ -64,8 +64,40 @@ fields! {
     TASK_CGROUPS: "task_struct"."cgroups",
     CSS_SET_SUBSYS: "css_set"."subsys",
     CSS_CGROUP: "cgroup_subsys_state"."cgroup",
+    CSS_PARENT: "cgroup_subsys_state"."parent",
+    PIDS_COUNTER: "pids_cgroup"."counter",
+    PIDS_LIMIT: "pids_cgroup"."limit",
     CGROUP_KN: "cgroup"."kn",
     KERNFS_NODE_ID: "kernfs_node"."id",
     /// Which slot of `css_set.subsys` belongs to the pids controller.
     PIDS_CGRP_ID: "cgroup_subsys_id"."pids_cgrp_id",
+    TASK_CRED: "task_struct"."cred",
+    CRED_UID: "cred"."uid",
+    CRED_CAP_EFFECTIVE: "cred"."cap_effective",
+    SIGNAL_RLIM: "signal_struct"."rlim",
+    /// Tasks of a user, before 5.14.
+    CRED_USER: "cred"."user",
+    USER_PROCESSES: "user_struct"."processes",
+    /// Tasks of a user in a user namespace, from 5.14 on.
+    CRED_UCOUNTS: "cred"."ucounts",
+    UCOUNTS_UCOUNT: "ucounts"."ucount",
+    /// Which slot of `ucounts.ucount` counts tasks (5.14 to 5.19).
+    UCOUNT_NPROC: "ucount_type"."UCOUNT_RLIMIT_NPROC",
+    UCOUNTS_RLIMIT: "ucounts"."rlimit",
+    NSPROXY_PID_NS: "nsproxy"."pid_ns_for_children",
+    PID_NS_PARENT: "pid_namespace"."parent",
+    PID_NS_ALLOCATED: "pid_namespace"."pid_allocated",
+    /// A namespace's own `kernel.pid_max`, from 6.14 on.
+    PID_NS_MAX: "pid_namespace"."pid_max",
 }
+
+/// Fields that only some kernels have; where one is missing the programs have another way.
+pub const OF_SOME_KERNELS: [usize; 7] = [
+    NET_COOKIE,
+    USER_PROCESSES,
+    CRED_UCOUNTS,
+    UCOUNTS_UCOUNT,
+    UCOUNT_NPROC,
+    UCOUNTS_RLIMIT,
+    PID_NS_MAX,
+];

@@ -2,6 +2,22 @@
 
 use crate::wire::Header;
 
+/// Why a clone was refused, as the limits stood when it returned.
+pub mod cause {
+    /// No limit that the programs can read was reached.
+    pub const UNRESOLVED: u32 = 0;
+    /// `pids.max` of the cgroup `owner`: `current` tasks of `limit`.
+    pub const PIDS_MAX: u32 = 1;
+    /// `RLIMIT_NPROC` of user `uid`: `current` tasks of `limit`.
+    pub const RLIMIT_NPROC: u32 = 2;
+    /// `kernel.pid_max` of a pid namespace: `current` pids of `limit`.
+    pub const PID_MAX: u32 = 3;
+    /// The pid namespace's init is gone; nobody can be born there any more.
+    pub const PID_NS_DYING: u32 = 4;
+    /// No memory.
+    pub const MEMORY: u32 = 5;
+}
+
 /// A clone that the kernel refused.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,8 +27,18 @@ pub struct ForkRecord {
     pub clone_flags: u64,
     /// Negative errno.
     pub ret: i32,
-    /// Zero.
-    pub _pad: u32,
+    /// One of [`cause`].
+    pub cause: u32,
+    /// Cgroup whose limit was reached; 0 for other causes.
+    pub owner: u64,
+    /// Tasks or pids counted against the limit.
+    pub current: u64,
+    /// The limit.
+    pub limit: u64,
+    /// User id in the initial user namespace, for `RLIMIT_NPROC`.
+    pub uid: u32,
+    /// Steps from the task's own cgroup up to `owner`.
+    pub owner_steps: u32,
 }
 
-const _: () = assert!(size_of::<ForkRecord>() == 72);
+const _: () = assert!(size_of::<ForkRecord>() == 104);

@@ -50,6 +50,16 @@ pub const RECORDS: &[Layout] = &[
         message
     }),
     layout!(LinkGoneRecord { header, ifindex, _pad }),
-    layout!(ForkRecord { header, clone_flags, ret, _pad }),
+    layout!(ForkRecord {
+        header,
+        clone_flags,
+        ret,
+        cause,
+        owner,
+        current,
+        limit,
+        uid,
+        owner_steps
+    }),
     layout!(NetlinkRecord { header, socket, protocol, _pad }),
 ];

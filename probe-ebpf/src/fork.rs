@@ -12,7 +12,7 @@ use probe_common::{
 };
 
 use crate::{
-    kernel::{read_at, task},
+    kernel::{limits, read_at, task},
     output,
 };
 
@@ -71,6 +71,7 @@ fn refused<C: EbpfContext>(ctx: &C, ret: i32, clone_flags: Option<u64>) {
             Some(flags) => record.clone_flags = flags,
             None => record.header.flags = flag::CLONE_FLAGS_UNKNOWN,
         }
+        limits::explain(record);
         record.header.netns = task::netns();
         output::copy_comm(&mut record.header);
     });

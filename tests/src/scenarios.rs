@@ -1,5 +1,6 @@
 //! The scenarios, one a file.
 
+pub mod fork_causes;
 pub mod fork_pids_max;
 pub mod netlink_leak;
 pub mod quiet_control;

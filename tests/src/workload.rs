@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 
-mod fork;
+pub mod fork;
 mod netlink;
 mod tc_toggle;
 
@@ -37,7 +37,7 @@ impl Ack {
 pub enum Workload {
     /// Re-attach filters without end, the way Calico's livelock does.
     TcToggle(tc_toggle::TcToggle),
-    /// Fill a cgroup, then fail to fork.
+    /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
     /// Fork and reap.
     ForkStorm(fork::ForkStorm),
@@ -51,9 +51,7 @@ pub enum Workload {
 
 /// Plays a workload in this process.
 pub fn run(workload: &Workload) -> Result<()> {
-    // A scenario that is killed takes its actors with it.
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .context("cannot ask to end with the parent")?;
+    end_with_parent()?;
     match workload {
         Workload::TcToggle(args) => tc_toggle::run(args),
         Workload::ForkFail(args) => fork::fail(args),
@@ -62,6 +60,11 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::NetlinkHold(args) => netlink::hold(args),
         Workload::NetlinkChurn(args) => netlink::churn(args),
     }
+}
+
+/// A scenario that is killed takes its actors with it.
+fn end_with_parent() -> Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL)).context("cannot ask to end with the parent")
 }
 
 /// Stays alive, holding what it has, until it is killed.

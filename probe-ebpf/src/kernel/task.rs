@@ -28,9 +28,20 @@ pub fn cgroup_id() -> u64 {
 
 #[inline(always)]
 fn pids_cgroup_id() -> Option<u64> {
+    cgroup_id_of(pids_css()?)
+}
+
+/// The current task's state in the pids controller (`struct cgroup_subsys_state *`).
+#[inline(always)]
+pub fn pids_css() -> Option<u64> {
     let set: u64 = field(current(), f::TASK_CGROUPS)?;
     let slot = offset(f::CSS_SET_SUBSYS)? + 8 * offset(f::PIDS_CGRP_ID)?;
-    let css: u64 = read_at(set + slot)?;
+    read_at(set + slot)
+}
+
+/// Id of the cgroup a controller's state belongs to.
+#[inline(always)]
+pub fn cgroup_id_of(css: u64) -> Option<u64> {
     let cgroup: u64 = field(css, f::CSS_CGROUP)?;
     let node: u64 = field(cgroup, f::CGROUP_KN)?;
     field(node, f::KERNFS_NODE_ID)

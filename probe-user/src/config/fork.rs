@@ -13,6 +13,10 @@ pub struct ForkConfig {
     /// Refused clones of one cgroup in the window that warn.
     #[serde(deserialize_with = "within::<_, 1, 10_000>")]
     pub failures: usize,
+    /// A cgroup that reached a `pids.max` of its own, or of the one right above it, of at most this
+    /// many tasks is its own affair: info instead of a warning.
+    #[serde(deserialize_with = "within::<_, 0, 4_194_304>")]
+    pub small_limit: usize,
     /// Names of node daemons: the first clone refused to one of them is critical. Compared with the
     /// first 15 bytes, which is what the kernel keeps.
     pub critical_comms: Vec<String>,
@@ -40,6 +44,7 @@ impl Default for ForkConfig {
         Self {
             window: Span::seconds(10),
             failures: 5,
+            small_limit: 4_096,
             critical_comms: daemons.map(String::from).to_vec(),
             hold: Span::seconds(60),
         }

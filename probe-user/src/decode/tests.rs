@@ -1,5 +1,5 @@
 use probe_common::{
-    fork::ForkRecord,
+    fork::{ForkRecord, cause},
     netlink::NetlinkRecord,
     tc::{IFNAME_LEN, KIND_LEN, LinkGoneRecord, MESSAGE_LEN, TcRecord, rtm},
     wire::{COMM_LEN, Header, flag, kind},
@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     event::Body,
     signals::{
-        fork::ForkFailure,
+        fork::{Cause, ForkFailure},
         netlink::NetlinkChange,
         tc::{Answer, Operation, TcChange, TcRequest},
     },
@@ -108,9 +108,15 @@ fn the_other_kinds_decode() {
         header: header::<ForkRecord>(kind::FORK_FAILED),
         clone_flags: 0x10_0000,
         ret: -11,
-        _pad: 0,
+        cause: cause::PIDS_MAX,
+        owner: 5,
+        current: 100,
+        limit: 100,
+        uid: 0,
+        owner_steps: 2,
     };
-    let failure = ForkFailure { errno: libc::EAGAIN, flags: Some(0x10_0000) };
+    let cause = Cause::PidsMax { owner: 5, owner_steps: 2, current: 100, limit: 100 };
+    let failure = ForkFailure { errno: libc::EAGAIN, flags: Some(0x10_0000), cause };
     assert_eq!(decode(&bytes(&fork)).expect("decodes").body, Body::Fork(failure));
 
     let gone = LinkGoneRecord {

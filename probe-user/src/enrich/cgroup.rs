@@ -1,13 +1,11 @@
-//! The hierarchy of the pids controller: paths of cgroup ids, and limits.
+//! The hierarchy of the pids controller: paths of cgroup ids.
 
 use std::{
     fs::{self, File},
     io,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
-
-use super::subject::PidsLimit;
 
 /// File handle type of kernfs, `FILEID_KERNFS` in include/linux/exportfs.h.
 const FILEID_KERNFS: libc::c_int = 0xfe;
@@ -69,24 +67,6 @@ impl PidsHierarchy {
         }
         // SAFETY: the kernel just returned this fd and nobody else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-    }
-
-    /// The fullest limit at or above `path` when at least 95 % of it is in use.
-    #[must_use]
-    pub fn reached_limit(&self, path: &str) -> Option<PidsLimit> {
-        let ancestors = Path::new(path).ancestors().filter_map(|ancestor| self.limit(ancestor));
-        ancestors
-            .filter(|limit| limit.current.saturating_mul(100) >= limit.max.saturating_mul(95))
-            .max_by_key(|limit| limit.current.saturating_mul(1_000) / limit.max.max(1))
-    }
-
-    fn limit(&self, path: &Path) -> Option<PidsLimit> {
-        let directory = self.mount.join(path.strip_prefix("/").ok()?);
-        let number = |file: &str| -> Option<u64> {
-            fs::read_to_string(directory.join(file)).ok()?.trim().parse().ok()
-        };
-        let (max, current) = (number("pids.max")?, number("pids.current")?);
-        Some(PidsLimit { path: path.to_string_lossy().into_owned(), current, max })
     }
 }
 

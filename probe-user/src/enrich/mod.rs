@@ -11,10 +11,12 @@ use lru::LruCache;
 use crate::{
     event::{Comm, Event},
     findings::{Condition, Evidence},
+    signals::fork::{Cause, ForkEvidence},
 };
 
 pub mod cgroup;
 pub mod container;
+pub mod node;
 pub mod process;
 pub mod subject;
 
@@ -54,24 +56,25 @@ impl Enricher {
     /// Says whom a condition is about.
     pub fn describe(&mut self, condition: &Condition) -> Subject {
         let who = &condition.who;
-        let cgroup = who
-            .context
-            .cgroup
-            .map(|id| Cgroup { id, path: self.cgroup_path(id).map(str::to_owned) });
+        let cgroup = who.context.cgroup.map(|id| self.cgroup(id));
         let path = cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
+        let unresolved = match &condition.evidence {
+            Evidence::Fork(ForkEvidence { cause, .. }) => *cause == Cause::Unresolved,
+            Evidence::Tc(_) | Evidence::Netlink(_) => false,
+        };
         Subject {
             container_id: path.and_then(container::id).map(str::to_owned),
-            pids_limit: match condition.evidence {
-                Evidence::Fork(_) => path
-                    .zip(self.hierarchy.as_ref())
-                    .and_then(|(path, hierarchy)| hierarchy.reached_limit(path)),
-                Evidence::Tc(_) | Evidence::Netlink(_) => None,
-            },
+            limit_owner: who.limit_owner.map(|id| self.cgroup(id)),
+            node_limit: unresolved.then(node::reached_limit).flatten(),
             process: self.process(who.context.pid, who.context.comm, who.parent),
             netns: who.context.netns,
             interface: who.interface.clone(),
             cgroup,
         }
+    }
+
+    fn cgroup(&mut self, id: u64) -> Cgroup {
+        Cgroup { id, path: self.cgroup_path(id).map(str::to_owned) }
     }
 
     fn process(&mut self, pid: u32, comm: Comm, parent: Option<(u32, Comm)>) -> Option<Process> {

@@ -19,10 +19,13 @@ pub struct Subject {
     pub netns: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<Interface>,
-    /// The fullest pids limit at or above the cgroup, when it is (nearly) reached: inferred from
-    /// cgroupfs when the finding fired.
+    /// The cgroup whose limit was reached.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub pids_limit: Option<PidsLimit>,
+    pub limit_owner: Option<Cgroup>,
+    /// A limit of the whole node that is (nearly) reached: inferred when the finding fired, for a
+    /// failure whose cause the kernel side could not tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node_limit: Option<NodeLimit>,
 }
 
 /// A process.
@@ -55,14 +58,14 @@ pub struct Cgroup {
     pub path: Option<String>,
 }
 
-/// A cgroup's `pids.max` and how much of it is in use.
+/// A limit of the node and how much of it is in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PidsLimit {
-    pub path: String,
-    /// `pids.current` (tasks).
+pub struct NodeLimit {
+    /// The sysctl.
+    pub name: &'static str,
+    /// Tasks on the node.
     pub current: u64,
-    /// `pids.max` (tasks).
-    pub max: u64,
+    pub limit: u64,
 }
 
 impl Subject {

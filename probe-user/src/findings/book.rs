@@ -37,7 +37,7 @@ impl Book {
     ) -> Option<Finding> {
         let key = (condition.rule.name, condition.key);
         if let Some(episode) = self.open.get_mut(&key) {
-            return episode.renew(condition, clock);
+            return episode.renew(condition, clock, describe);
         }
         if self.open.len() >= MOST_OPEN {
             self.dropped += 1;
@@ -94,8 +94,17 @@ impl Book {
 }
 
 impl Episode {
-    fn renew(&mut self, condition: Condition, clock: Clock) -> Option<Finding> {
+    fn renew(
+        &mut self,
+        condition: Condition,
+        clock: Clock,
+        describe: impl FnOnce(&Condition) -> Subject,
+    ) -> Option<Finding> {
         let worse = condition.severity > self.finding.severity;
+        if worse {
+            // What made it worse may be somebody else.
+            self.finding.subject = describe(&condition);
+        }
         self.held_at = self.held_at.max(condition.at);
         self.finding.severity = self.finding.severity.max(condition.severity);
         self.finding.summary = condition.evidence.summary(&self.finding.subject);

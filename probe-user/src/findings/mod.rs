@@ -83,6 +83,8 @@ pub struct Who {
     /// The process that started this one, where the record says it.
     pub parent: Option<(u32, Comm)>,
     pub interface: Option<Interface>,
+    /// Id of the cgroup whose limit was reached.
+    pub limit_owner: Option<u64>,
 }
 
 /// The numbers behind a finding.

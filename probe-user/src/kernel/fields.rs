@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use probe_common::field::{COUNT, FIELDS, KernelField, MISSING};
+use probe_common::field::{COUNT, FIELDS, KernelField, MISSING, OF_SOME_KERNELS};
 use thiserror::Error;
 
 use super::btf::{Btf, BtfError};
@@ -21,7 +21,7 @@ pub enum FieldsError {
     Damaged(#[from] BtfError),
 }
 
-/// The offset of each field of `probe_common::field`, and those this kernel lacks.
+/// The offset of each field of `probe_common::field`, and those this kernel should have and lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offsets {
     pub values: [u32; COUNT],
@@ -53,7 +53,8 @@ impl Offsets {
             named.get(field.container)?.iter().find_map(|id| btf.locate(*id, field.member))
         };
         let values = FIELDS.map(|field| locate(&field).unwrap_or(MISSING));
-        let lacking = FIELDS.iter().zip(values).filter(|(_, offset)| *offset == MISSING);
-        Self { values, missing: lacking.map(|(field, _)| *field).collect() }
+        let lacks = |index: &usize| values[*index] == MISSING && !OF_SOME_KERNELS.contains(index);
+        let missing = (0..COUNT).filter(lacks).map(|index| FIELDS[index]).collect();
+        Self { values, missing }
     }
 }

@@ -21,7 +21,7 @@ fn refused_clone(at: u64) -> Vec<u8> {
         cgroup_id: 77,
         ..Header::default()
     };
-    let record = ForkRecord { header, clone_flags: 0, ret: -libc::EAGAIN, _pad: 0 };
+    let record = ForkRecord { header, ret: -libc::EAGAIN, ..ForkRecord::default() };
     let from = (&raw const record).cast::<u8>();
     // SAFETY: the record has no padding, so all its bytes are initialised.
     unsafe { std::slice::from_raw_parts(from, size_of::<ForkRecord>()) }.to_vec()

@@ -3,22 +3,21 @@
 use std::collections::BTreeMap;
 
 use probe_common::{
-    fork::ForkRecord,
+    fork::{ForkRecord, cause},
     wire::{Header, flag, kind, signal},
 };
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use super::{Detector, Signal, window::Window};
+use super::Signal;
 use crate::{
-    config::fork::ForkConfig,
     decode::{self, DecodeError},
     enrich::subject::Subject,
-    errno,
-    event::{Body, BootNs, Event},
-    findings::{Condition, Evidence, Rule, Severity, Who},
+    event::Body,
+    findings::Rule,
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
+
+mod detect;
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::FORK,
@@ -27,7 +26,7 @@ pub static SIGNAL: Signal = Signal {
     kinds: &[(kind::FORK_FAILED, "failed")],
     rules: &[&FAILURES],
     decode: decode_record,
-    detector: |config| Box::new(ForkDetector::new(&config.fork)),
+    detector: |config| Box::new(detect::ForkDetector::new(&config.fork)),
 };
 
 const HOOK: Hook = Hook {
@@ -61,9 +60,8 @@ const HOOK: Hook = Hook {
 static FAILURES: Rule = Rule {
     name: "fork-failures",
     signal: "fork",
-    advice: "Compare pids.current with pids.max in this cgroup and each one above it; raise the \
-             limit or stop what fills it. If all have room, look at `ulimit -u`, \
-             kernel.threads-max and kernel.pid_max.",
+    advice: "Raise the limit that evidence.cause names, or stop what fills it: look for the cgroups, \
+             or the user, with the most threads below it.",
 };
 
 /// A clone the kernel refused.
@@ -73,12 +71,90 @@ pub struct ForkFailure {
     pub errno: i32,
     /// Clone flags without the exit signal; `None` where the rung cannot see them.
     pub flags: Option<u64>,
+    pub cause: Cause,
+}
+
+/// Which limit stopped a clone, read from the kernel when it returned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// `pids.max` of a cgroup: the task's own or one above it.
+    PidsMax {
+        /// Id of the cgroup that has the limit.
+        owner: u64,
+        /// Steps up to it from the task's own cgroup.
+        owner_steps: u32,
+        /// Tasks in it.
+        current: u64,
+        limit: u64,
+    },
+    /// `RLIMIT_NPROC` of a user (getrlimit(2)).
+    RlimitNproc {
+        /// In the initial user namespace.
+        uid: u32,
+        /// Tasks of the user.
+        current: u64,
+        limit: u64,
+    },
+    /// `kernel.pid_max` of a pid namespace (6.14 and later have one each).
+    PidMax {
+        /// Pids in use in the namespace.
+        current: u64,
+        limit: u64,
+    },
+    /// The init of the pid namespace is gone (pid_namespaces(7)).
+    PidNamespaceDying,
+    /// The kernel found no memory.
+    Memory,
+    /// None of the limits the probe can read was reached.
+    #[default]
+    Unresolved,
+}
+
+impl Cause {
+    fn of(record: &ForkRecord) -> Self {
+        let ForkRecord { owner, owner_steps, current, limit, uid, .. } = *record;
+        match record.cause {
+            cause::PIDS_MAX => Self::PidsMax { owner, owner_steps, current, limit },
+            cause::RLIMIT_NPROC => Self::RlimitNproc { uid, current, limit },
+            cause::PID_MAX => Self::PidMax { current, limit },
+            cause::PID_NS_DYING => Self::PidNamespaceDying,
+            cause::MEMORY => Self::Memory,
+            _ => Self::Unresolved,
+        }
+    }
+
+    fn sentence(&self, subject: &Subject) -> String {
+        match self {
+            Self::PidsMax { owner, current, limit, .. } => {
+                let known = subject.limit_owner.as_ref().and_then(|owner| owner.path.clone());
+                let owner = known.unwrap_or_else(|| format!("cgroup {owner}"));
+                format!("pids.max of {owner} is reached ({current} of {limit} tasks)")
+            }
+            Self::RlimitNproc { uid, current, limit } => {
+                format!("user {uid} is at RLIMIT_NPROC ({current} of {limit} tasks)")
+            }
+            Self::PidMax { current, limit } => {
+                format!("its pid namespace is at kernel.pid_max ({current} of {limit} pids)")
+            }
+            Self::PidNamespaceDying => "the init of its pid namespace is gone".into(),
+            Self::Memory => "the kernel found no memory".into(),
+            Self::Unresolved => match &subject.node_limit {
+                Some(node) => format!(
+                    "the node is at {} ({} of {}), by the look of it",
+                    node.name, node.current, node.limit
+                ),
+                None => "the cause is not known".into(),
+            },
+        }
+    }
 }
 
 fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     let record: ForkRecord = decode::read(header.kind, bytes)?;
     let flags = (header.flags & flag::CLONE_FLAGS_UNKNOWN == 0).then_some(record.clone_flags);
-    Ok(Body::Fork(ForkFailure { errno: record.ret.saturating_neg(), flags }))
+    let (errno, cause) = (record.ret.saturating_neg(), Cause::of(&record));
+    Ok(Body::Fork(ForkFailure { errno, flags, cause }))
 }
 
 /// The numbers of a fork finding.
@@ -91,9 +167,11 @@ pub struct ForkEvidence {
     pub failures_total: u64,
     /// Length of the window (s).
     pub window_seconds: u64,
-    /// Name of the latest errno.
+    /// Name of the errno.
     pub errno: &'static str,
-    /// Whether the last one was refused to a node daemon.
+    /// Which limit stopped the first one of the episode whose limit could be told.
+    pub cause: Cause,
+    /// Whether one of those refused was a node daemon.
     pub node_daemon: bool,
     /// Refused clones by the name of the thread that tried; the first eight names.
     pub victims: BTreeMap<String, u64>,
@@ -103,15 +181,8 @@ impl ForkEvidence {
     /// One sentence for the finding.
     #[must_use]
     pub fn summary(&self, subject: &Subject) -> String {
-        let limit = match &subject.pids_limit {
-            Some(limit) => format!(
-                "; {} has {} of {} tasks (inferred cause)",
-                limit.path, limit.current, limit.max
-            ),
-            None => String::new(),
-        };
         format!(
-            "{} cannot fork in {}: {} refused with {} in {} s{limit}",
+            "{} cannot fork in {}: {} refused with {} in {} s; {}",
             subject.process_label(),
             subject.cgroup_label(),
             if self.failures == 1 {
@@ -121,163 +192,8 @@ impl ForkEvidence {
             },
             self.errno,
             self.window_seconds,
+            self.cause.sentence(subject),
         )
-    }
-}
-
-/// Cgroups with failures remembered at once.
-const MOST_CGROUPS: usize = 4_096;
-/// Names of victims kept a cgroup.
-const MOST_VICTIMS: usize = 8;
-
-struct Cgroup {
-    failures: Window,
-    total: u64,
-    latest: BootNs,
-    victims: BTreeMap<String, u64>,
-    who: Who,
-    errno: i32,
-    node_daemon: bool,
-    severity: Option<Severity>,
-}
-
-struct ForkDetector {
-    window: u64,
-    hold: u64,
-    threshold: usize,
-    daemons: Vec<Vec<u8>>,
-    cgroups: FxHashMap<u64, Cgroup>,
-    evicted: u64,
-}
-
-impl ForkDetector {
-    fn new(config: &ForkConfig) -> Self {
-        Self {
-            window: config.window.ns(),
-            hold: config.hold.ns(),
-            threshold: config.failures,
-            daemons: config.critical_comms.iter().map(|comm| truncate(comm)).collect(),
-            cgroups: FxHashMap::default(),
-            evicted: 0,
-        }
-    }
-
-    fn make_room(&mut self) {
-        if self.cgroups.len() < MOST_CGROUPS {
-            return;
-        }
-        let stalest = self.cgroups.iter().min_by_key(|(_, cgroup)| cgroup.latest);
-        if let Some(id) = stalest.map(|(id, _)| *id) {
-            self.cgroups.remove(&id);
-            self.evicted += 1;
-        }
-    }
-}
-
-/// The kernel keeps 15 bytes of a name.
-fn truncate(comm: &str) -> Vec<u8> {
-    comm.bytes().take(probe_common::wire::COMM_LEN - 1).collect()
-}
-
-impl Cgroup {
-    fn severity(&self, now: BootNs, window: u64, threshold: usize) -> Option<Severity> {
-        let failures = self.failures.count(now, window);
-        if self.node_daemon && failures > 0 {
-            Some(Severity::Critical)
-        } else {
-            (failures >= threshold).then_some(Severity::Warning)
-        }
-    }
-
-    fn condition(
-        &self,
-        key: u64,
-        severity: Severity,
-        now: BootNs,
-        window: u64,
-        hold: u64,
-    ) -> Condition {
-        Condition {
-            rule: &FAILURES,
-            key,
-            severity,
-            at: now,
-            hold,
-            who: self.who.clone(),
-            evidence: Evidence::Fork(ForkEvidence {
-                failures: self.failures.count(now, window) as u64,
-                failures_total: self.total,
-                window_seconds: window / 1_000_000_000,
-                errno: errno::name(self.errno),
-                node_daemon: self.node_daemon,
-                victims: self.victims.clone(),
-            }),
-        }
-    }
-}
-
-impl Detector for ForkDetector {
-    fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
-        let Body::Fork(failure) = &event.body else { return };
-        // Other errnos are a caller's mistake (EINVAL) or a policy (EPERM), not exhaustion.
-        if !matches!(failure.errno, libc::EAGAIN | libc::ENOMEM) {
-            return;
-        }
-        let key = event.context.cgroup.unwrap_or(0);
-        if !self.cgroups.contains_key(&key) {
-            self.make_room();
-        }
-        let threshold = self.threshold;
-        let cgroup = self.cgroups.entry(key).or_insert_with(|| Cgroup {
-            failures: Window::new(threshold.saturating_mul(10)),
-            total: 0,
-            latest: 0,
-            victims: BTreeMap::new(),
-            who: Who::default(),
-            errno: 0,
-            node_daemon: false,
-            severity: None,
-        });
-        let now = event.context.at;
-        cgroup.failures.push(now);
-        cgroup.total += 1;
-        cgroup.latest = cgroup.latest.max(now);
-        let daemon = self.daemons.iter().any(|comm| comm == event.context.comm.bytes());
-        if daemon || !cgroup.node_daemon {
-            cgroup.who.context = event.context;
-            cgroup.errno = failure.errno;
-            cgroup.node_daemon = daemon;
-        }
-        let victim = event.context.comm.text().unwrap_or_default();
-        if cgroup.victims.len() < MOST_VICTIMS || cgroup.victims.contains_key(&victim) {
-            *cgroup.victims.entry(victim).or_default() += 1;
-        }
-        // Only a change is worth a condition here; the tick renews it.
-        let severity = cgroup.severity(now, self.window, threshold);
-        if severity > cgroup.severity {
-            cgroup.severity = severity;
-            out.extend(severity.map(|s| cgroup.condition(key, s, now, self.window, self.hold)));
-        }
-    }
-
-    fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
-        let (window, hold, threshold) = (self.window, self.hold, self.threshold);
-        self.cgroups.retain(|key, cgroup| {
-            cgroup.severity = cgroup.severity(now, window, threshold);
-            if cgroup.severity.is_none() {
-                cgroup.node_daemon = false;
-            }
-            out.extend(cgroup.severity.map(|s| cgroup.condition(*key, s, now, window, hold)));
-            now.saturating_sub(cgroup.latest) <= window.max(hold)
-        });
-    }
-
-    fn tracked(&self) -> usize {
-        self.cgroups.len()
-    }
-
-    fn evicted(&self) -> u64 {
-        self.evicted
     }
 }
 

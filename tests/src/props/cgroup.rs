@@ -34,6 +34,19 @@ impl PidsCgroup {
         Ok(cgroup)
     }
 
+    /// Creates one below it, without a limit of its own.
+    pub fn child(&self, name: &str) -> Result<Self> {
+        let control = self.path.join("cgroup.subtree_control");
+        // cgroup v1 has every controller on every level.
+        if control.exists() {
+            write(&control, "+pids")?;
+        }
+        let path = self.path.join(name);
+        fs::create_dir(&path)
+            .with_context(|| format!("cannot create cgroup {}", path.display()))?;
+        Ok(Self { path, name: name.to_owned() })
+    }
+
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {

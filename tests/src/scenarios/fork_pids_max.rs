@@ -1,7 +1,10 @@
 //! A cgroup at its pids.max: whatever in it asks for a task is refused with EAGAIN.
 
+use std::any::Any;
+
 use anyhow::Result;
 
+use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
@@ -14,13 +17,18 @@ const PIDS_MAX: u32 = 8;
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     name: "fork-pids-max",
-    summary: "a process in a cgroup at its pids.max forks by every way there is",
-    expected: "fork-failures about that cgroup; critical at once when the victim is a kubelet",
+    summary: "processes in cgroups at their pids.max fork by every way there is",
+    expected: "fork-failures with the cgroup that has the limit; critical at once for a kubelet",
     config: "",
     quiet: &[FORK_STORM, FEW_FAILURES],
     acts: &[
-        Act { summary: "a batch job is refused 12 tasks", play: batch_job, resolves: false },
+        Act { summary: "a roll-out fills all pods' common limit", play: roll_out, resolves: false },
         Act { summary: "a kubelet is refused one task", play: kubelet, resolves: false },
+        Act {
+            summary: "a batch job hits a small limit of its own",
+            play: own_limit,
+            resolves: false,
+        },
     ],
 };
 
@@ -35,48 +43,81 @@ pub const FEW_FAILURES: Quiet = Quiet {
     play: few_failures,
 };
 
-fn batch_job(stage: &Stage) -> Result<Played> {
-    let (played, cgroup) = victim(stage, "batch-job", 12)?;
-    Ok(expecting(played, about(&cgroup).at_least("/evidence/failures", 5)))
+/// Like kubepods, with a pod and a container below.
+fn roll_out(stage: &Stage) -> Result<Played> {
+    let pods = PidsCgroup::create(PIDS_MAX)?;
+    let pod = pods.child("pod")?;
+    let container = pod.child("container")?;
+    let mut played = victim(stage, "batch-job", 12, &container)?;
+    let expected = Expectation::firing("fork-failures")
+        .severity(Severity::Warning)
+        .ends_with("/subject/cgroup/path", format!("/{}/pod/container", pods.name()))
+        .at_least("/evidence/failures", 5);
+    played.expected.push(stopped_by(expected, &pods, 2));
+    played.props.extend([Box::new(container) as Box<dyn Any>, Box::new(pod), Box::new(pods)]);
+    Ok(played)
 }
 
 fn kubelet(stage: &Stage) -> Result<Played> {
-    let (played, cgroup) = victim(stage, "kubelet", 1)?;
-    let expected =
-        about(&cgroup).severity(Severity::Critical).is("/subject/process/comm", "kubelet");
-    Ok(expecting(played, expected))
+    alone(stage, "kubelet", 1, |expected| {
+        expected.severity(Severity::Critical).is("/subject/process/comm", "kubelet")
+    })
 }
 
-/// What a finding about the cgroup says in any case.
-fn about(cgroup: &str) -> Expectation {
-    Expectation::firing("fork-failures")
-        .ends_with("/subject/cgroup/path", format!("/{cgroup}"))
-        .is("/evidence/errno", "EAGAIN")
+fn own_limit(stage: &Stage) -> Result<Played> {
+    alone(stage, "batch-job", 12, |expected| {
+        expected.severity(Severity::Info).at_least("/evidence/failures", 5)
+    })
 }
 
-fn expecting(played: Played, expected: Expectation) -> Played {
-    Played { expected: vec![expected], ..played }
-}
-
-/// Starts a victim in a cgroup of its own and has it fail; also tells the cgroup's name.
-fn victim(stage: &Stage, comm: &str, failures: u32) -> Result<(Played, String)> {
+/// A victim in a cgroup that has the limit itself.
+fn alone(
+    stage: &Stage,
+    comm: &str,
+    failures: u32,
+    expecting: fn(Expectation) -> Expectation,
+) -> Result<Played> {
     let cgroup = PidsCgroup::create(PIDS_MAX)?;
-    let name = cgroup.name().to_owned();
-    stage.reporter.progress(format!("{comm} fills cgroup {name} up to pids.max {PIDS_MAX}"));
-    let cgroup_path = cgroup.path().as_os_str().to_owned();
-    let args = [
-        "fork-fail".into(),
-        "--cgroup".into(),
-        cgroup_path,
-        "--failures".into(),
-        failures.to_string().into(),
-    ];
+    let mut played = victim(stage, comm, failures, &cgroup)?;
+    let expected = Expectation::firing("fork-failures")
+        .ends_with("/subject/cgroup/path", format!("/{}", cgroup.name()));
+    played.expected.push(stopped_by(expecting(expected), &cgroup, 0));
+    played.props.push(Box::new(cgroup));
+    Ok(played)
+}
+
+fn stopped_by(expected: Expectation, owner: &PidsCgroup, steps: u64) -> Expectation {
+    expected
+        .is("/evidence/errno", "EAGAIN")
+        .is("/evidence/cause/kind", "pids_max")
+        .is("/evidence/cause/owner_steps", steps)
+        .is("/evidence/cause/current", PIDS_MAX)
+        .is("/evidence/cause/limit", PIDS_MAX)
+        .ends_with("/subject/limit_owner/path", format!("/{}", owner.name()))
+}
+
+/// Starts a victim in a cgroup and has it fail.
+fn victim(stage: &Stage, comm: &str, failures: u32, cgroup: &PidsCgroup) -> Result<Played> {
+    let path = cgroup.path().display();
+    stage.reporter.progress(format!("{comm} fills cgroup {path}"));
+    let (mut victim, since) = fork_fail(comm, failures, cgroup, "cgroup")?;
+    victim.done()?;
+    Ok(Played { since, expected: Vec::new(), props: vec![Box::new(victim)] })
+}
+
+/// Starts a process that forks in a cgroup until something stops it, and then fails to.
+pub fn fork_fail(
+    comm: &str,
+    failures: u32,
+    cgroup: &PidsCgroup,
+    stop: &str,
+) -> Result<(Actor, Moment)> {
+    let path = cgroup.path().display().to_string();
+    let failures = failures.to_string();
+    let args = ["fork-fail", "--cgroup", &path, "--failures", &failures, "--stop", stop];
     let mut victim = Actor::start(comm, args)?;
     let since = victim.first_bad_act()?;
-    victim.done()?;
-    let played =
-        Played { since, expected: Vec::new(), props: vec![Box::new(victim), Box::new(cgroup)] };
-    Ok((played, name))
+    Ok((victim, since))
 }
 
 fn storm(_: &Stage) -> Result<Silence> {
@@ -87,6 +128,8 @@ fn storm(_: &Stage) -> Result<Silence> {
 
 fn few_failures(stage: &Stage) -> Result<Silence> {
     const FAILURES: u32 = 4;
-    let (played, _) = victim(stage, "batch-job", FAILURES)?;
+    let cgroup = PidsCgroup::create(PIDS_MAX)?;
+    let mut played = victim(stage, "batch-job", FAILURES, &cgroup)?;
+    played.props.push(Box::new(cgroup));
     Ok(Silence { events: FAILURES.into(), props: played.props })
 }

@@ -6,21 +6,44 @@ use std::path::{Path, PathBuf};
 use std::{mem, process, ptr, thread};
 
 use anyhow::{Context, Result, ensure};
-use clap::Args;
+use clap::{Args, ValueEnum};
+use rustix::process::Uid;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{UnshareFlags, set_thread_uid, unshare_unsafe};
 
-use super::{Ack, stay};
+use super::{Ack, end_with_parent, stay};
 use crate::clock::Moment;
 
-/// Fill a cgroup, then fail to fork.
+/// A user nobody is.
+pub const STRANGER: u32 = 54_321;
+
+/// Fill what is limited, then fail to fork.
 #[derive(Args)]
 pub struct ForkFail {
-    /// Directory of the cgroup to move into; its pids.max must be small.
+    /// Directory of the cgroup to move into.
     #[arg(long)]
     cgroup: PathBuf,
     /// How many failures, each by the next way to fork.
     #[arg(long)]
     failures: usize,
+    /// What stops the forks.
+    #[arg(long, value_enum, default_value_t = Stop::Cgroup)]
+    stop: Stop,
 }
+
+/// What stops forks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+enum Stop {
+    /// The pids.max of the cgroup, or of one above it.
+    Cgroup,
+    /// `RLIMIT_NPROC` of another user, set to [`NPROC`].
+    Nproc,
+    /// A pid namespace whose init has ended.
+    DeadPidNamespace,
+}
+
+/// The limit on the stranger's tasks.
+pub const NPROC: u64 = 6;
 
 /// Fork and reap.
 #[derive(Args)]
@@ -73,17 +96,51 @@ impl Way {
     }
 }
 
-/// Fills the cgroup with sleeping children, then fails as often as asked, then stays.
+impl Stop {
+    /// Sets the limit that will stop forks.
+    fn prepare(self) -> Result<()> {
+        match self {
+            Self::Cgroup => {}
+            Self::Nproc => {
+                let limit = Rlimit { current: Some(NPROC), maximum: Some(NPROC) };
+                setrlimit(Resource::Nproc, limit).context("cannot set RLIMIT_NPROC")?;
+                set_thread_uid(Uid::from_raw(STRANGER)).context("cannot become another user")?;
+                // A change of user takes this back.
+                end_with_parent()?;
+            }
+            Self::DeadPidNamespace => {
+                // SAFETY: only children are born into the new namespace.
+                unsafe { unshare_unsafe(UnshareFlags::NEWPID) }.context("cannot unshare")?;
+                Way::Fork.ask().context("the namespace's init cannot be born")?;
+            }
+        }
+        Ok(())
+    }
+
+    fn errno(self) -> i32 {
+        match self {
+            Self::Cgroup | Self::Nproc => libc::EAGAIN,
+            Self::DeadPidNamespace => libc::ENOMEM,
+        }
+    }
+
+    /// A thread cannot be born into another pid namespace than its process.
+    fn allows(self, way: Way) -> bool {
+        self != Self::DeadPidNamespace || !matches!(way, Way::Thread)
+    }
+}
+
+/// Fills what is limited with sleeping children, then fails as often as asked, then stays.
 pub fn fail(args: &ForkFail) -> Result<()> {
     join(&args.cgroup)?;
-    let mut at = Moment::now();
-    while fill()? {
-        at = Moment::now();
-    }
+    args.stop.prepare()?;
+    let refused = |error: &Error| error.raw_os_error() == Some(args.stop.errno());
+    let at = fill(refused)?;
     Ack::FirstBadAct { at }.send()?;
-    for way in Way::ALL.iter().cycle().take(args.failures - 1) {
-        let refused = way.ask().err();
-        ensure!(refused.as_ref().is_some_and(is_eagain), "{way:?}: {refused:?} instead of EAGAIN");
+    let ways = Way::ALL.iter().filter(|way| args.stop.allows(**way)).cycle();
+    for way in ways.take(args.failures - 1) {
+        let error = way.ask().err();
+        ensure!(error.as_ref().is_some_and(refused), "{way:?}: {error:?}, not what was provoked");
     }
     Ack::Done { count: args.failures as u64 }.send()?;
     stay()
@@ -103,18 +160,17 @@ fn join(cgroup: &Path) -> Result<()> {
         .with_context(|| format!("cannot move into cgroup by {}", procs.display()))
 }
 
-/// Adds one sleeping child; false when the cgroup is full.
-fn fill() -> Result<bool> {
-    match fork() {
-        Ok(0) => sleep_until_killed(),
-        Ok(_) => Ok(true),
-        Err(error) if is_eagain(&error) => Ok(false),
-        Err(error) => Err(error).context("cannot fork, and not for want of room"),
+/// Adds sleeping children until one is refused; when that was.
+fn fill(refused: impl Fn(&Error) -> bool) -> Result<Moment> {
+    loop {
+        let at = Moment::now();
+        match fork() {
+            Ok(0) => sleep_until_killed(),
+            Ok(_) => {}
+            Err(error) if refused(&error) => return Ok(at),
+            Err(error) => return Err(error).context("cannot fork, and not for want of room"),
+        }
     }
-}
-
-fn is_eagain(error: &Error) -> bool {
-    error.raw_os_error() == Some(libc::EAGAIN)
 }
 
 fn fork() -> IoResult<libc::c_long> {

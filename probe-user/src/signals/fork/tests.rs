@@ -1,6 +1,11 @@
-use super::*;
+use super::{
+    detect::{ForkDetector, MOST_CGROUPS, MOST_VICTIMS},
+    *,
+};
 use crate::{
-    enrich::subject::PidsLimit,
+    config::fork::ForkConfig,
+    enrich::subject::{Cgroup, NodeLimit},
+    findings::{Condition, Evidence, Severity},
     signals::testing::{Bench, SECOND, comm, verdicts},
 };
 
@@ -11,7 +16,12 @@ fn bench() -> Bench {
 }
 
 fn failed(errno: i32) -> Body {
-    Body::Fork(ForkFailure { errno, flags: None })
+    Body::Fork(ForkFailure { errno, flags: None, cause: Cause::Unresolved })
+}
+
+fn pids_max(owner_steps: u32, limit: u64) -> Body {
+    let cause = Cause::PidsMax { owner: 5, owner_steps, current: limit, limit };
+    Body::Fork(ForkFailure { errno: libc::EAGAIN, flags: None, cause })
 }
 
 fn evidence(condition: &Condition) -> &ForkEvidence {
@@ -109,12 +119,62 @@ fn victims_are_bounded() {
 }
 
 #[test]
-fn the_summary_names_victim_place_and_limit() {
+fn a_leaf_at_its_own_small_limit_is_its_own_affair() {
+    for (steps, limit, severity) in [
+        (0, 100, Severity::Info),
+        (1, 4_096, Severity::Info),
+        (1, 4_097, Severity::Warning),
+        (2, 100, Severity::Warning),
+        (0, 65_535, Severity::Warning),
+    ] {
+        let mut bench = bench();
+        let raised: Vec<_> = (0..5).flat_map(|n| bench.at(n, pids_max(steps, limit))).collect();
+        assert_eq!(verdicts(&raised), [("fork-failures", severity)], "{steps} {limit}");
+        bench.context.comm = comm("kubelet");
+        let worse = bench.at(6, pids_max(steps, limit));
+        assert_eq!(verdicts(&worse), [("fork-failures", Severity::Critical)]);
+        assert_eq!(worse[0].who.context.comm, comm("kubelet"));
+    }
+}
+
+#[test]
+fn the_first_cause_that_is_known_stays() {
     let mut bench = bench();
-    let raised: Vec<_> = (0..5).flat_map(|n| bench.at(n, failed(libc::EAGAIN))).collect();
-    let limit = PidsLimit { path: "/kubepods".into(), current: 65_535, max: 65_535 };
-    let subject = Subject { pids_limit: Some(limit), ..Subject::default() };
+    let mut raised: Vec<_> = (0..5).flat_map(|n| bench.at(n, failed(libc::EAGAIN))).collect();
+    assert_eq!(evidence(&raised[0]).cause, Cause::Unresolved);
+    bench.at(6, pids_max(2, 65_535));
+    bench.at(7, pids_max(0, 9));
+    raised = bench.tick(SECOND);
+    assert!(matches!(evidence(&raised[0]).cause, Cause::PidsMax { owner_steps: 2, .. }));
+    assert_eq!(raised[0].who.limit_owner, Some(5));
+}
+
+#[test]
+fn the_summary_names_victim_place_and_cause() {
+    let mut bench = bench();
+    let raised: Vec<_> = (0..5).flat_map(|n| bench.at(n, pids_max(2, 65_535))).collect();
+    let owner = Cgroup { id: 5, path: Some("/kubepods".into()) };
+    let subject = Subject { limit_owner: Some(owner), ..Subject::default() };
     let summary = evidence(&raised[0]).summary(&subject);
-    assert!(summary.contains("/kubepods has 65535 of 65535 tasks (inferred cause)"), "{summary}");
     assert!(summary.contains("5 clones were refused with EAGAIN in 10 s"), "{summary}");
+    assert!(
+        summary.ends_with("pids.max of /kubepods is reached (65535 of 65535 tasks)"),
+        "{summary}"
+    );
+
+    let node = NodeLimit { name: "kernel.threads-max", current: 999, limit: 1_000 };
+    let subject = Subject { node_limit: Some(node), ..Subject::default() };
+    for (cause, words) in [
+        (
+            Cause::RlimitNproc { uid: 7, current: 9, limit: 9 },
+            "user 7 is at RLIMIT_NPROC (9 of 9 tasks)",
+        ),
+        (Cause::PidMax { current: 9, limit: 301 }, "kernel.pid_max (9 of 301 pids)"),
+        (Cause::PidNamespaceDying, "the init of its pid namespace is gone"),
+        (Cause::Memory, "no memory"),
+        (Cause::Unresolved, "kernel.threads-max (999 of 1000), by the look of it"),
+    ] {
+        let evidence = ForkEvidence { cause, ..ForkEvidence::default() };
+        assert!(evidence.summary(&subject).contains(words), "{}", evidence.summary(&subject));
+    }
 }

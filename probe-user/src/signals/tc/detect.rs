@@ -173,6 +173,7 @@ impl State {
             context: event.context,
             parent: request.started_by,
             interface: Some(request.interface.clone()),
+            limit_owner: None,
         };
     }
 

@@ -1,0 +1,52 @@
+//! Limits of the whole node on the number of tasks.
+
+use std::fs;
+
+use super::subject::NodeLimit;
+
+/// Pids below this are not given out again once passed, `RESERVED_PIDS` in include/linux/threads.h.
+const RESERVED_PIDS: u64 = 300;
+
+/// The limit on tasks that this node has all but reached.
+#[must_use]
+pub fn reached_limit() -> Option<NodeLimit> {
+    let text = |path| fs::read_to_string(path).unwrap_or_default();
+    reached(
+        &text("/proc/loadavg"),
+        &text("/proc/sys/kernel/threads-max"),
+        &text("/proc/sys/kernel/pid_max"),
+    )
+}
+
+fn reached(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeLimit> {
+    let current = tasks(loadavg)?;
+    let limits =
+        [("kernel.threads-max", threads_max, 0), ("kernel.pid_max", pid_max, RESERVED_PIDS)];
+    limits.into_iter().find_map(|(name, text, reserved)| {
+        let limit: u64 = text.trim().parse().ok()?;
+        // Tasks end between the refusal and this look: a hundredth of grace.
+        let reached = current.saturating_add(reserved) >= limit - limit / 100;
+        reached.then_some(NodeLimit { name, current, limit })
+    })
+}
+
+/// Tasks on the node: behind the slash of the fourth field (proc_loadavg(5)).
+fn tasks(loadavg: &str) -> Option<u64> {
+    loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_the_limit_that_is_reached() {
+        let load = "0.00 0.01 0.05 2/9950 12345\n";
+        let name = |threads_max, pid_max| reached(load, threads_max, pid_max).map(|l| l.name);
+        assert_eq!(name("10000\n", "4194304\n"), Some("kernel.threads-max"));
+        assert_eq!(name("96365\n", "10200\n"), Some("kernel.pid_max"));
+        assert_eq!(name("96365\n", "4194304\n"), None);
+        assert_eq!(name("", "x"), None);
+        assert_eq!(reached("garbage", "1", "1"), None);
+    }
+}

@@ -1,0 +1,205 @@
+//! Refused clones of each cgroup.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use super::{Cause, FAILURES, ForkEvidence, ForkFailure};
+use crate::{
+    config::fork::ForkConfig,
+    errno,
+    event::{Body, BootNs, Event},
+    findings::{Condition, Evidence, Severity, Who},
+    signals::{Detector, window::Window},
+};
+
+/// Cgroups with failures remembered at once.
+pub const MOST_CGROUPS: usize = 4_096;
+/// Names of victims kept a cgroup.
+pub const MOST_VICTIMS: usize = 8;
+
+/// What is known of one cgroup.
+struct Cgroup {
+    failures: Window,
+    total: u64,
+    latest: BootNs,
+    victims: BTreeMap<String, u64>,
+    who: Who,
+    errno: i32,
+    cause: Cause,
+    node_daemon: bool,
+    raised: Option<Severity>,
+}
+
+/// The detector of the fork signal.
+pub struct ForkDetector {
+    config: ForkConfig,
+    /// Names of node daemons, as long as the kernel keeps them.
+    daemons: Vec<Vec<u8>>,
+    cgroups: FxHashMap<u64, Cgroup>,
+    evicted: u64,
+}
+
+impl ForkDetector {
+    /// A detector with the thresholds of `config`.
+    #[must_use]
+    pub fn new(config: &ForkConfig) -> Self {
+        Self {
+            config: config.clone(),
+            daemons: config.critical_comms.iter().map(|comm| truncate(comm)).collect(),
+            cgroups: FxHashMap::default(),
+            evicted: 0,
+        }
+    }
+
+    fn make_room(&mut self) {
+        if self.cgroups.len() < MOST_CGROUPS {
+            return;
+        }
+        let stalest = self.cgroups.iter().min_by_key(|(_, cgroup)| cgroup.latest);
+        if let Some(id) = stalest.map(|(id, _)| *id) {
+            self.cgroups.remove(&id);
+            self.evicted += 1;
+        }
+    }
+}
+
+/// The kernel keeps 15 bytes of a name.
+fn truncate(comm: &str) -> Vec<u8> {
+    comm.bytes().take(probe_common::wire::COMM_LEN - 1).collect()
+}
+
+impl Cgroup {
+    fn new(config: &ForkConfig) -> Self {
+        Self {
+            failures: Window::new(config.failures.saturating_mul(10)),
+            total: 0,
+            latest: 0,
+            victims: BTreeMap::new(),
+            who: Who::default(),
+            errno: 0,
+            cause: Cause::Unresolved,
+            node_daemon: false,
+            raised: None,
+        }
+    }
+
+    fn note(&mut self, event: &Event, failure: &ForkFailure, daemon: bool) {
+        let at = event.context.at;
+        self.failures.push(at);
+        self.total += 1;
+        self.latest = self.latest.max(at);
+        // The first of an episode names it, unless a node daemon joins the victims.
+        if self.raised.is_none() || (daemon && !self.node_daemon) {
+            self.who.context = event.context;
+            self.errno = failure.errno;
+        }
+        if self.raised.is_none() || self.cause == Cause::Unresolved {
+            self.cause = failure.cause;
+            self.who.limit_owner = match failure.cause {
+                Cause::PidsMax { owner, .. } => Some(owner),
+                _ => None,
+            };
+        }
+        self.node_daemon |= daemon;
+        let victim = event.context.comm.text().unwrap_or_default();
+        if self.victims.len() < MOST_VICTIMS || self.victims.contains_key(&victim) {
+            *self.victims.entry(victim).or_default() += 1;
+        }
+    }
+
+    /// A pod that hit a small limit of its own hurts nobody else.
+    fn is_its_own_affair(&self, config: &ForkConfig) -> bool {
+        match self.cause {
+            Cause::PidsMax { owner_steps, limit, .. } => {
+                owner_steps <= 1 && limit <= config.small_limit as u64
+            }
+            _ => false,
+        }
+    }
+
+    fn judge(&self, config: &ForkConfig, now: BootNs) -> Option<Severity> {
+        let failures = self.failures.count(now, config.window.ns());
+        if self.node_daemon && failures > 0 {
+            Some(Severity::Critical)
+        } else if failures < config.failures {
+            None
+        } else if self.is_its_own_affair(config) {
+            Some(Severity::Info)
+        } else {
+            Some(Severity::Warning)
+        }
+    }
+
+    fn condition(
+        &self,
+        key: u64,
+        severity: Severity,
+        config: &ForkConfig,
+        at: BootNs,
+    ) -> Condition {
+        let window = config.window.ns();
+        Condition {
+            rule: &FAILURES,
+            key,
+            severity,
+            at,
+            hold: config.hold.ns(),
+            who: self.who.clone(),
+            evidence: Evidence::Fork(ForkEvidence {
+                failures: self.failures.count(at, window) as u64,
+                failures_total: self.total,
+                window_seconds: window / 1_000_000_000,
+                errno: errno::name(self.errno),
+                cause: self.cause,
+                node_daemon: self.node_daemon,
+                victims: self.victims.clone(),
+            }),
+        }
+    }
+}
+
+impl Detector for ForkDetector {
+    fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
+        let Body::Fork(failure) = &event.body else { return };
+        // Other errnos are a caller's mistake (EINVAL) or a policy (EPERM), not exhaustion.
+        if !matches!(failure.errno, libc::EAGAIN | libc::ENOMEM) {
+            return;
+        }
+        let key = event.context.cgroup.unwrap_or(0);
+        if !self.cgroups.contains_key(&key) {
+            self.make_room();
+        }
+        let (config, now) = (&self.config, event.context.at);
+        let daemon = self.daemons.iter().any(|comm| comm == event.context.comm.bytes());
+        let cgroup = self.cgroups.entry(key).or_insert_with(|| Cgroup::new(config));
+        cgroup.note(event, failure, daemon);
+        // Only a change for the worse is worth a condition here; the tick renews it.
+        let severity = cgroup.judge(config, now);
+        if severity > cgroup.raised {
+            cgroup.raised = severity;
+            out.extend(severity.map(|severity| cgroup.condition(key, severity, config, now)));
+        }
+    }
+
+    fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
+        let config = &self.config;
+        let keep = config.window.ns().max(config.hold.ns());
+        self.cgroups.retain(|key, cgroup| {
+            cgroup.raised = cgroup.judge(config, now);
+            if cgroup.raised.is_none() {
+                cgroup.node_daemon = false;
+            }
+            out.extend(cgroup.raised.map(|severity| cgroup.condition(*key, severity, config, now)));
+            now.saturating_sub(cgroup.latest) <= keep
+        });
+    }
+
+    fn tracked(&self) -> usize {
+        self.cgroups.len()
+    }
+
+    fn evicted(&self) -> u64 {
+        self.evicted
+    }
+}
