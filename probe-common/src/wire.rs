@@ -40,6 +40,9 @@ pub mod flag {
     pub const RET_UNKNOWN: u32 = 1 << 0;
     /// The hook cannot see the clone flags.
     pub const CLONE_FLAGS_UNKNOWN: u32 = 1 << 1;
+    /// The agent made this record of what it found in /proc: it tells of what was there before the
+    /// hooks were, and `ts_ns` is when it was found.
+    pub const SEEDED: u32 = 1 << 2;
 }
 
 /// What every record starts with.

@@ -64,6 +64,14 @@ pub fn read<T: Plain>(kind: u16, bytes: &[u8]) -> Result<T, DecodeError> {
     Ok(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
+/// The bytes of a wire structure.
+#[must_use]
+pub fn as_bytes<T: Plain>(record: &T) -> &[u8] {
+    let from = std::ptr::from_ref(record).cast::<u8>();
+    // SAFETY: a Plain value has no padding, so all its bytes are initialised.
+    unsafe { std::slice::from_raw_parts(from, size_of::<T>()) }
+}
+
 /// Decodes one record.
 ///
 /// # Errors

@@ -30,8 +30,18 @@ impl Pipeline {
         Self { enricher, detectors, book: Book::default(), metrics, conditions: Vec::new() }
     }
 
-    /// Takes one wire record.
+    /// Takes one wire record of the kernel side.
     pub fn record(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        self.take(bytes, Metrics::event, outlets);
+    }
+
+    /// Takes one wire record of what was there before the hooks. The kernel side never counted it,
+    /// so it is counted apart.
+    pub fn seed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        self.take(bytes, |metrics, signal, _| metrics.seeded(signal), outlets);
+    }
+
+    fn take(&mut self, bytes: &[u8], count: fn(&Metrics, &str, &str), outlets: &[&Outlet]) {
         let event = match decode(bytes) {
             Ok(event) => event,
             Err(error) => return self.metrics.decode_error(error),
@@ -39,7 +49,7 @@ impl Pipeline {
         // The first two bytes are the kind, or it would not have decoded.
         let kind = bytes.first_chunk().map_or(0, |kind| u16::from_ne_bytes(*kind));
         if let Some((signal, kind)) = kind_label(kind) {
-            self.metrics.event(signal, kind);
+            count(&self.metrics, signal, kind);
         }
         self.enricher.remember(&event);
         if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {

@@ -27,8 +27,9 @@ use crate::{
         ladder::Coverage,
         object::{Options, Probe, ProbeError},
     },
-    sinks::{self, stdout},
-    source::{Source, ring::LiveRing},
+    signals::netlink,
+    sinks::{self, Outlet, stdout},
+    source::{Source, ring::LiveRing, seed},
 };
 
 mod kernel_log;
@@ -134,6 +135,11 @@ async fn watch(
     announce(&coverage, &metrics, address, started);
 
     let outlets = [&stdout.outlet];
+    // After the hooks and before the first drain: a socket that closes from now on is known by the
+    // time its close comes out of the ring.
+    if names_inodes(&coverage) {
+        find_sockets(&mut pipeline, &metrics, &outlets);
+    }
     let ended = loop {
         tokio::select! {
             ready = source.ready() => {
@@ -163,6 +169,19 @@ async fn watch(
     source.drain(|record| pipeline.record(record, &outlets));
     stdout.finish(LAST_WORDS).map_err(failed("sink stdout"))?;
     ended
+}
+
+fn names_inodes(coverage: &[Coverage]) -> bool {
+    let mut netlink = coverage.iter().filter(|hook| hook.signal.wire == netlink::SIGNAL.wire);
+    netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
+}
+
+/// Takes in the netlink sockets that were open before the hooks were there.
+fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
+    match seed::netlink_sockets(|record| pipeline.seed(record, outlets)) {
+        Ok(misses) => metrics.seed_misses.inc_by(misses),
+        Err(error) => log::warn!("/proc: {error}; sockets opened before now stay unknown"),
+    }
 }
 
 async fn serve_metrics(

@@ -5,7 +5,7 @@ use anyhow::{Error, Result};
 use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{ALL, Props, Scenario};
-use crate::session::{Catch, Session, Setup};
+use crate::session::{self, Catch, Session, Setup};
 
 /// Time runs faster for the slow leak; everything else is the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n";
@@ -21,21 +21,28 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
     tally.finish()
 }
 
-/// Plays all incidents, then normal life, with one agent.
+/// Plays all incidents, then normal life, with one agent that is there from the beginning.
 pub fn demo(setup: &Setup) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     match Session::start(setup, DEMO_CONFIG) {
         Ok(session) => play_demo(session, &mut tally),
-        Err(error) => ALL.iter().for_each(|scenario| tally.verdict(failed(scenario, &error))),
+        Err(error) => of_demo().for_each(|scenario| tally.verdict(failed(scenario, &error))),
     }
     tally.finish()
 }
 
 fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
+    let before = match scenario.prelude() {
+        Some(prelude) => Some((prelude, session::before(setup, prelude)?)),
+        None => None,
+    };
     let mut session = Session::start(setup, scenario.config)?;
+    let (mut catches, _unseen) = match before {
+        Some((prelude, played)) => session.prelude(prelude, played)?,
+        None => Default::default(),
+    };
     // The holders among them stay to the end: they are judged for as long as the incidents are.
     let _still_normal = session.quiet(scenario.quiet)?;
-    let mut catches = Vec::new();
     for act in scenario.acts {
         catches.extend(session.act(act, act.resolves)?);
     }
@@ -43,8 +50,12 @@ fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
     Ok(catches)
 }
 
+fn of_demo() -> impl Iterator<Item = &'static Scenario> {
+    ALL.iter().filter(|scenario| scenario.prelude().is_none())
+}
+
 fn play_demo(mut session: Session, tally: &mut Tally) {
-    let (controls, incidents): (Vec<_>, Vec<_>) = ALL.iter().partition(|s| s.acts.is_empty());
+    let (controls, incidents): (Vec<_>, Vec<_>) = of_demo().partition(|s| s.acts.is_empty());
     for scenario in incidents {
         // With the default hold times nobody would wait for a finding to resolve.
         let catches = scenario.acts.iter().map(|act| session.act(act, false));

@@ -8,16 +8,24 @@ use anyhow::Result;
 use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
-use crate::scenarios::{fork_causes, fork_pids_max, netlink_leak, quiet_control, tc_handle_toggle};
+use crate::scenarios::{
+    fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
+    tc_handle_toggle,
+};
 
 /// Every scenario, in the order they are played.
 pub const ALL: &[Scenario] = &[
     tc_handle_toggle::SCENARIO,
+    tc_agents::SCENARIO,
     fork_pids_max::SCENARIO,
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
+    netlink_seed::SCENARIO,
     quiet_control::SCENARIO,
 ];
+
+/// What is there before the agent, in the scenarios that begin without it.
+const PRELUDES: &[Prelude] = &[netlink_seed::PRELUDE];
 
 /// An incident, what must be found of it, and the same tools used well, which must stay quiet.
 pub struct Scenario {
@@ -33,6 +41,35 @@ pub struct Scenario {
     pub quiet: &'static [Quiet],
     /// The bad acts; none in a scenario that only controls.
     pub acts: &'static [Act],
+}
+
+impl Scenario {
+    /// What is there before the agent; `None` when the agent is there first.
+    #[must_use]
+    pub fn prelude(&self) -> Option<&'static Prelude> {
+        PRELUDES.iter().find(|prelude| prelude.scenario == self.name)
+    }
+}
+
+/// An incident that is under way when the agent starts.
+pub struct Prelude {
+    /// Name of the scenario that it opens.
+    pub scenario: &'static str,
+    /// What happened.
+    pub summary: &'static str,
+    /// Does it; all of it must be found at the agent's start, and resolve when the props are gone.
+    pub play: fn(&Stage) -> Result<Played>,
+    /// Where none of it can be found, and nothing may be said.
+    pub unseen_on: Unseen,
+}
+
+/// A rung on which the agent cannot know of something.
+pub struct Unseen {
+    pub signal: &'static str,
+    pub hook: &'static str,
+    pub rung: &'static str,
+    /// Why it cannot.
+    pub why: &'static str,
 }
 
 /// A bad act.
@@ -110,6 +147,11 @@ mod tests {
                 scenario.name
             );
         }
+    }
+
+    #[test]
+    fn every_prelude_has_its_scenario() {
+        assert!(PRELUDES.iter().all(|prelude| find(prelude.scenario).is_some()));
     }
 
     #[test]

@@ -3,5 +3,7 @@
 pub mod fork_causes;
 pub mod fork_pids_max;
 pub mod netlink_leak;
+pub mod netlink_seed;
 pub mod quiet_control;
+pub mod tc_agents;
 pub mod tc_handle_toggle;

@@ -10,7 +10,7 @@ use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
 use crate::report::Line;
-use crate::scenario::{Act, Props, Quiet, Stage};
+use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
 
 /// What a run needs to know.
 pub struct Setup {
@@ -61,10 +61,25 @@ impl<'a> Session<'a> {
         Ok(props)
     }
 
+    /// Judges what was there before the agent: found and then resolved, unless it cannot be seen.
+    /// Returns what is left of it, to be kept to the end.
+    pub fn prelude(&mut self, prelude: &Prelude, played: Played) -> Result<(Vec<Catch>, Props)> {
+        let Unseen { signal, hook, rung, why } = &prelude.unseen_on;
+        if self.agent.uses_rung(signal, hook, rung)? {
+            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
+            return Ok((Vec::new(), played.props));
+        }
+        Ok((self.catch(played, true)?, Props::new()))
+    }
+
     /// Plays a bad act until its findings came, and resolved if asked.
     pub fn act(&mut self, act: &Act, resolves: bool) -> Result<Vec<Catch>> {
         self.progress(act.summary);
         let played = (act.play)(&self.setup.stage)?;
+        self.catch(played, resolves)
+    }
+
+    fn catch(&mut self, played: Played, resolves: bool) -> Result<Vec<Catch>> {
         self.provoked.extend(played.expected.iter().cloned());
         let mut catches = Vec::new();
         for expected in &played.expected {
@@ -98,6 +113,13 @@ impl<'a> Session<'a> {
     fn progress(&self, text: impl Into<String>) {
         self.setup.stage.reporter.progress(text);
     }
+}
+
+/// Plays what is there before the agent.
+pub fn before(setup: &Setup, prelude: &Prelude) -> Result<Played> {
+    interrupt::check()?;
+    setup.stage.reporter.progress(prelude.summary);
+    (prelude.play)(&setup.stage)
 }
 
 fn no_false_alarm(findings: &[Finding], provoked: &[Expectation]) -> Result<()> {

@@ -52,13 +52,33 @@ impl Interface {
 
     /// What a pod's creation writes: one qdisc, one filter each way.
     pub fn attach_first(&self) -> Result<()> {
-        exec::run("tc", &["qdisc", "add", "dev", &self.name, "clsact"])?;
+        self.attach_clsact()?;
         Direction::BOTH.into_iter().try_for_each(|direction| self.add(direction))
+    }
+
+    /// Adds the clsact qdisc.
+    pub fn attach_clsact(&self) -> Result<()> {
+        exec::run("tc", &["qdisc", "add", "dev", &self.name, "clsact"]).map(drop)
+    }
+
+    /// Deletes the clsact qdisc and every filter in it.
+    pub fn detach_clsact(&self) -> Result<()> {
+        exec::run("tc", &["qdisc", "del", "dev", &self.name, "clsact"]).map(drop)
+    }
+
+    /// Adds a filter; the kernel chooses the next lower free priority.
+    pub fn add_without_priority(&self, direction: Direction) -> Result<()> {
+        self.add_at(direction, &[])
     }
 
     /// Adds a filter; the kernel chooses the lowest free handle.
     pub fn add(&self, direction: Direction) -> Result<()> {
-        let mut args = vec!["filter", "add", "dev", &self.name, direction.word(), "prio", PRIORITY];
+        self.add_at(direction, &["prio", PRIORITY])
+    }
+
+    fn add_at(&self, direction: Direction, prio: &[&str]) -> Result<()> {
+        let mut args = vec!["filter", "add", "dev", &self.name, direction.word()];
+        args.extend(prio);
         args.extend(["protocol", "all", "bpf", "da"]);
         args.extend(self.program.iter().map(String::as_str));
         exec::run("tc", &args).map(drop)

@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 pub mod fork;
 mod netlink;
+mod tc_agent;
 mod tc_toggle;
 
 /// What a workload says on standard output, one JSON object a line.
@@ -37,6 +38,8 @@ impl Ack {
 pub enum Workload {
     /// Re-attach filters without end, the way Calico's livelock does.
     TcToggle(tc_toggle::TcToggle),
+    /// Do something to the filters of an interface, then stay.
+    TcAgent(tc_agent::TcAgent),
     /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
     /// Fork and reap.
@@ -54,6 +57,7 @@ pub fn run(workload: &Workload) -> Result<()> {
     end_with_parent()?;
     match workload {
         Workload::TcToggle(args) => tc_toggle::run(args),
+        Workload::TcAgent(args) => tc_agent::run(args),
         Workload::ForkFail(args) => fork::fail(args),
         Workload::ForkStorm(args) => fork::storm(args),
         Workload::NetlinkLeak(args) => netlink::leak(args),

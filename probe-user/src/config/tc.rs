@@ -20,6 +20,12 @@ pub struct TcConfig {
     /// Times a handle comes back (A, B, A) in the window that are critical.
     #[serde(deserialize_with = "within::<_, 1, 10_000>")]
     pub critical_toggles: usize,
+    /// Refused writes at one attach point in the window, with none accepted since, that warn.
+    #[serde(deserialize_with = "within::<_, 1, 10_000>")]
+    pub failing_writes: usize,
+    /// bpf filters added at one attach point without a priority, and not deleted, that warn.
+    #[serde(deserialize_with = "within::<_, 2, 10_000>")]
+    pub prio_leak: usize,
     /// How long it must be quiet before a finding resolves.
     pub hold: Span,
 }
@@ -31,6 +37,8 @@ impl Default for TcConfig {
             warn_writes: 4,
             critical_writes: 12,
             critical_toggles: 3,
+            failing_writes: 10,
+            prio_leak: 4,
             hold: Span::seconds(120),
         }
     }

@@ -37,9 +37,7 @@ fn header<T>(kind: u16) -> Header {
 }
 
 fn bytes<T: Plain>(record: &T) -> Vec<u8> {
-    let from = std::ptr::from_ref(record).cast::<u8>();
-    // SAFETY: a Plain value has no padding, so all its bytes are initialised.
-    unsafe { std::slice::from_raw_parts(from, size_of::<T>()) }.to_vec()
+    as_bytes(record).to_vec()
 }
 
 fn tc_record() -> TcRecord {
@@ -136,6 +134,10 @@ fn the_other_kinds_decode() {
         let record = NetlinkRecord { header, socket: 77, protocol: 16, _pad: 0 };
         assert_eq!(decode(&bytes(&record)).expect("decodes").body, Body::Netlink(change));
     }
+    let header = Header { flags: flag::SEEDED, ..header::<NetlinkRecord>(kind::NETLINK_OPEN) };
+    let record = NetlinkRecord { header, socket: 77, protocol: 16, _pad: 0 };
+    let change = NetlinkChange::Seeded { socket: 77, protocol: 16 };
+    assert_eq!(decode(&bytes(&record)).expect("decodes").body, Body::Netlink(change));
 }
 
 #[test]

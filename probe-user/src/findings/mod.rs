@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
-    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::TcEvidence},
+    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::evidence::TcEvidence},
 };
 
 pub mod book;

@@ -12,7 +12,7 @@ use crate::{
     enrich::Enricher,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
-    signals::{Detector, SIGNALS},
+    signals::{Detector, SIGNALS, netlink},
 };
 
 pub mod http;
@@ -32,6 +32,8 @@ pub struct Metrics {
     coverage: IntGaugeVec,
     ready_seconds: GaugeVec,
     enrich_misses: IntCounter,
+    seeded: IntCounterVec,
+    pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
 }
@@ -129,6 +131,15 @@ impl Metrics {
                 "nodeprobe_enrich_misses_total",
                 "Lookups of processes and cgroups that found nothing.",
             )?,
+            seeded: counters(
+                "nodeprobe_seeded_total",
+                "Things found in /proc that were there before the hooks, by signal.",
+                &["signal"],
+            )?,
+            seed_misses: counter(
+                "nodeprobe_seed_misses_total",
+                "Parts of /proc that could not be read when the agent looked for those.",
+            )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
                 "Findings handed to a sink, by outcome.",
@@ -153,6 +164,7 @@ impl Metrics {
         for reason in DecodeError::LABELS {
             self.decode_errors.with_label_values(&[reason]);
         }
+        self.seeded.with_label_values(&[netlink::SIGNAL.name]);
         for signal in SIGNALS {
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
@@ -168,6 +180,11 @@ impl Metrics {
     /// Counts a decoded event.
     pub fn event(&self, signal: &str, kind: &str) {
         self.events.with_label_values(&[signal, kind]).inc();
+    }
+
+    /// Counts a decoded record of what was there before the hooks.
+    pub fn seeded(&self, signal: &str) {
+        self.seeded.with_label_values(&[signal]).inc();
     }
 
     /// Counts a record that could not be decoded.
@@ -250,6 +267,7 @@ mod tests {
             "nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 0",
             "nodeprobe_findings_total{rule=\"netlink-leak\",severity=\"critical\"} 0",
             "nodeprobe_decode_errors_total{reason=\"truncated\"} 0",
+            "nodeprobe_seeded_total{signal=\"netlink\"} 0",
             "nodeprobe_build_info{",
         ] {
             assert!(text.contains(series), "{series} not in\n{text}");

@@ -5,11 +5,12 @@ use std::{
 
 use probe_common::{
     fork::ForkRecord,
+    netlink::NetlinkRecord,
     wire::{Header, kind},
 };
 
 use super::*;
-use crate::{findings::Severity, sinks};
+use crate::{decode::as_bytes, findings::Severity, sinks};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -22,9 +23,7 @@ fn refused_clone(at: u64) -> Vec<u8> {
         ..Header::default()
     };
     let record = ForkRecord { header, ret: -libc::EAGAIN, ..ForkRecord::default() };
-    let from = (&raw const record).cast::<u8>();
-    // SAFETY: the record has no padding, so all its bytes are initialised.
-    unsafe { std::slice::from_raw_parts(from, size_of::<ForkRecord>()) }.to_vec()
+    as_bytes(&record).to_vec()
 }
 
 /// A pipeline without a kernel, a sink that keeps what it gets, and the metrics of both.
@@ -85,5 +84,26 @@ fn garbage_is_counted_and_nothing_else() {
     for (reason, count) in [("truncated", 1), ("length_mismatch", 2)] {
         let series = format!("nodeprobe_decode_errors_total{{reason=\"{reason}\"}} {count}");
         assert!(text.contains(&series), "{series} not in\n{text}");
+    }
+}
+
+#[test]
+fn what_was_there_before_is_counted_apart() {
+    let (mut pipeline, sink, _kept, metrics) = bench();
+    let header = Header {
+        kind: kind::NETLINK_OPEN,
+        len: size_of::<NetlinkRecord>() as u16,
+        ..Header::default()
+    };
+    let record = NetlinkRecord { header, ..NetlinkRecord::default() };
+    pipeline.seed(as_bytes(&record), &[&sink.outlet]);
+    pipeline.seed(&[0xff; 300], &[&sink.outlet]);
+    let text = text(&metrics);
+    for series in [
+        "nodeprobe_seeded_total{signal=\"netlink\"} 1",
+        "nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 0",
+        "nodeprobe_decode_errors_total{reason=\"length_mismatch\"} 1",
+    ] {
+        assert!(text.contains(series), "{series} not in\n{text}");
     }
 }

@@ -3,7 +3,7 @@
 
 use probe_common::{
     netlink::NetlinkRecord,
-    wire::{Header, kind, signal},
+    wire::{Header, flag, kind, signal},
 };
 use serde::Serialize;
 
@@ -66,12 +66,22 @@ const SOCKETS: Hook = Hook {
                 syscall("netlink_sys_exit_socket", "sys_exit_socket"),
                 syscall("netlink_sys_enter_socket", "sys_enter_socket"),
             ],
-            misses: "copies of a socket (dup, fork, SCM_RIGHTS): each is counted for the process \
-                     that opened it until that one closes it or exits; every syscall of the node \
-                     takes the traced path",
+            misses: "sockets opened before the agent started; copies of a socket (dup, fork, \
+                     SCM_RIGHTS): each is counted for the process that opened it until that one \
+                     closes it or exits; every syscall of the node takes the traced path",
         },
     ],
 };
+
+/// Whether records of this rung name a socket by its inode, as /proc does. One that /proc told of
+/// would never be seen closing where they do not.
+#[must_use]
+pub fn names_inodes(rung: Rung) -> bool {
+    match rung {
+        Rung::Fexit | Rung::Kprobe => true,
+        Rung::Tracepoint => false,
+    }
+}
 
 const fn syscall(program: &'static str, name: &'static str) -> Attachment {
     Attachment::new(program, Target::Tracepoint("syscalls", name))
@@ -92,6 +102,11 @@ pub enum NetlinkChange {
         socket: u64,
         protocol: u32,
     },
+    /// It was open before the agent started.
+    Seeded {
+        socket: u64,
+        protocol: u32,
+    },
     Closed {
         socket: u64,
     },
@@ -103,6 +118,9 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     let record: NetlinkRecord = decode::read(header.kind, bytes)?;
     let (socket, protocol) = (record.socket, record.protocol);
     Ok(Body::Netlink(match header.kind {
+        kind::NETLINK_OPEN if header.flags & flag::SEEDED != 0 => {
+            NetlinkChange::Seeded { socket, protocol }
+        }
         kind::NETLINK_OPEN => NetlinkChange::Opened { socket, protocol },
         kind::NETLINK_CLOSE => NetlinkChange::Closed { socket },
         _ => NetlinkChange::OwnerExited,
@@ -114,13 +132,15 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
 pub struct NetlinkEvidence {
     /// Netlink sockets of this protocol the process has open.
     pub open: u64,
+    /// Those of them that were open before the agent started.
+    pub seeded: u64,
     /// Network namespaces those sockets are in; one socket a namespace is no leak.
     pub netns_count: u64,
     /// Name of the netlink protocol.
     pub protocol: String,
     /// Sockets opened since the agent first saw the process.
     pub opened_total: u64,
-    /// Age of the oldest socket (s).
+    /// Age of the oldest socket (s); at least, when some are older than the agent.
     pub oldest_seconds: u64,
     /// Buckets of the history in which the number rose.
     pub rising_buckets: u64,
@@ -140,9 +160,13 @@ impl NetlinkEvidence {
             rate @ 1.. => format!(", growing by {rate} an hour"),
             _ => String::new(),
         };
-        let oldest = self.oldest_seconds;
+        let age = match self.seeded {
+            0 => format!("the oldest is {} s old", self.oldest_seconds),
+            seeded if seeded == self.open => "all were open before the agent started".into(),
+            seeded => format!("{seeded} of them were open before the agent started"),
+        };
         format!(
-            "{} holds {} {} sockets open{growth}; the oldest is {oldest} s old",
+            "{} holds {} {} sockets open{growth}; {age}",
             subject.process_label(),
             self.open,
             self.protocol

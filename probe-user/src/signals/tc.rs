@@ -4,25 +4,27 @@ use probe_common::{
     tc::{LinkGoneRecord, TcRecord, rtm},
     wire::{Header, flag, kind, signal},
 };
-use serde::Serialize;
 
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
-    enrich::subject::Subject,
-    event::{self, Body, Comm},
-    findings::{Interface, Rule},
+    event::{self, Body, Comm, Event},
+    findings::{Interface, Rule, Who},
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
 mod detect;
+pub mod evidence;
+mod owners;
+mod points;
+mod slots;
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::TC,
     name: "tc",
     hooks: &[REQUESTS, LINK_GONE],
     kinds: &[(kind::TC_REQUEST, "request"), (kind::TC_LINK_GONE, "link_gone")],
-    rules: &[&REWRITE_RATE, &HANDLE_TOGGLE],
+    rules: &[&REWRITE_RATE, &HANDLE_TOGGLE, &ATTACH_FAILING, &PRIO_LEAK, &FOREIGN_REMOVAL],
     decode: decode_record,
     detector: |config| Box::new(detect::TcDetector::new(&config.tc)),
 };
@@ -115,6 +117,28 @@ static HANDLE_TOGGLE: Rule = Rule {
              with Calico go to 3.28.5 / 3.29.5 / 3.30.1 or later, which replace in place.",
 };
 
+static ATTACH_FAILING: Rule = Rule {
+    name: "tc-attach-failing",
+    signal: "tc",
+    advice: "The kernel says why in evidence.message. `File exists` and `Exclusivity flag on` mean that \
+             somebody else holds the place: `tc qdisc show dev IF` and `tc filter show dev IF ingress` \
+             say who.",
+};
+
+static PRIO_LEAK: Rule = Rule {
+    name: "tc-prio-leak",
+    signal: "tc",
+    advice: "Filters are added without a priority and never deleted, so each packet passes all of them. \
+             Delete all but the newest (`tc filter show` lists them) and restart the agent.",
+};
+
+static FOREIGN_REMOVAL: Rule = Rule {
+    name: "tc-foreign-removal",
+    signal: "tc",
+    advice: "Two agents use one interface. The one in evidence.victim has lost what it attached and may \
+             not notice: restart it, and keep one of the two away from this interface.",
+};
+
 /// What a tc request did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
@@ -122,6 +146,24 @@ pub enum Operation {
     Write,
     /// `RTM_DELQDISC` or `RTM_DELTFILTER`.
     Delete,
+}
+
+/// What a tc request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Object {
+    Qdisc,
+    Filter,
+}
+
+impl Object {
+    /// The name tc has for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Qdisc => "qdisc",
+            Self::Filter => "filter",
+        }
+    }
 }
 
 /// What the kernel answered.
@@ -150,6 +192,7 @@ pub enum TcChange {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcRequest {
     pub operation: Operation,
+    pub object: Object,
     pub answer: Answer,
     /// Cookie of the network namespace; 0 when this kernel has none.
     pub netns_cookie: u64,
@@ -170,6 +213,20 @@ pub struct TcRequest {
     pub started_by: Option<(u32, Comm)>,
 }
 
+impl TcRequest {
+    /// Whether it adds a filter at a priority that the kernel chooses: one more, never the same again.
+    fn lets_the_kernel_choose(&self) -> bool {
+        self.object == Object::Filter && self.prio == 0
+    }
+
+    /// Whether the interface has another name than when `before` was noted: its index is used again,
+    /// and the end of the first was not seen (tracepoint rung).
+    fn is_of_another_interface(&self, before: &Who) -> bool {
+        let known = before.interface.as_ref().and_then(|interface| interface.name.as_ref());
+        known.zip(self.interface.name.as_ref()).is_some_and(|(known, new)| known != new)
+    }
+}
+
 fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     if header.kind == kind::TC_LINK_GONE {
         let record: LinkGoneRecord = decode::read(header.kind, bytes)?;
@@ -188,6 +245,10 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
             rtm::DELQDISC | rtm::DELTFILTER => Operation::Delete,
             _ => Operation::Write,
         },
+        object: match record.nlmsg_type {
+            rtm::NEWQDISC | rtm::DELQDISC => Object::Qdisc,
+            _ => Object::Filter,
+        },
         answer,
         netns_cookie: record.netns_cookie,
         interface: Interface { index: record.ifindex, name: event::text(&record.ifname) },
@@ -202,61 +263,13 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     })))
 }
 
-/// The numbers of a tc finding.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct TcEvidence {
-    /// Successful writes (NEW, REPLACE) in the window; exact up to ten times the critical threshold.
-    pub writes: u64,
-    /// Successful writes since the agent first saw this one.
-    pub writes_total: u64,
-    /// Times a handle came back after another one had taken its place, in the window.
-    pub toggles: u64,
-    /// The two handles that take turns; empty without a toggle.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub handles: Vec<u32>,
-    /// Length of the window (s).
-    pub window_seconds: u64,
-    /// `ingress`, `egress`, or the parent as tc writes it.
-    pub parent: String,
-    pub prio: u16,
-    /// Kind of qdisc or filter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// Whether success was only assumed: this rung does not see return codes.
-    pub success_assumed: bool,
-    /// Longest time one of the requests took in the kernel (ns).
-    pub longest_ns: u64,
-}
-
-impl TcEvidence {
-    /// One sentence for the finding.
-    #[must_use]
-    pub fn summary(&self, subject: &Subject) -> String {
-        let what = match &self.kind {
-            Some(kind) => format!("{kind} {} prio {}", self.parent, self.prio),
-            None => format!("{} prio {}", self.parent, self.prio),
-        };
-        let (who, interface) = (subject.process_label(), subject.interface_label());
-        let (writes, seconds) = (self.writes, self.window_seconds);
-        match self.handles.as_slice() {
-            [a, b] => format!(
-                "{who} re-attaches {what} of {interface} without end: handle {a:#x} and {b:#x} took \
-                 turns {} times, {writes} writes in {seconds} s",
-                self.toggles
-            ),
-            _ => format!("{who} wrote {what} of {interface} {writes} times in {seconds} s"),
-        }
-    }
-}
-
-/// A parent the way tc prints it (`TC_H_*` in include/uapi/linux/pkt_sched.h).
-fn parent_name(parent: u32) -> String {
-    match parent {
-        0xffff_fff2 => "ingress".into(),
-        0xffff_fff3 => "egress".into(),
-        0xffff_fff1 => "clsact".into(),
-        0xffff_ffff => "root".into(),
-        _ => format!("{:x}:{:x}", parent >> 16, parent & 0xffff),
+/// Who sent a request, and to which interface.
+fn who(event: &Event, request: &TcRequest) -> Who {
+    Who {
+        context: event.context,
+        parent: request.started_by,
+        interface: Some(request.interface.clone()),
+        limit_owner: None,
     }
 }
 

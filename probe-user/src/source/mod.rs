@@ -1,8 +1,10 @@
 //! Sources: anything that yields wire records. The live kernel is one; a recording would be another.
+//! /proc yields what was there before, once.
 
 use std::io;
 
 pub mod ring;
+pub mod seed;
 
 /// Yields wire records.
 pub trait Source {

@@ -61,6 +61,7 @@ impl NetlinkDetector {
             who: Who { context: holding.who, ..Who::default() },
             evidence: Evidence::Netlink(NetlinkEvidence {
                 open: holding.open as u64,
+                seeded: holding.seeded as u64,
                 netns_count: holding.netns_count() as u64,
                 protocol: protocol_name(holder.1),
                 opened_total: holding.opened_total,
@@ -91,7 +92,7 @@ impl Detector for NetlinkDetector {
         let Body::Netlink(change) = &event.body else { return };
         match *change {
             NetlinkChange::Opened { socket, protocol } => {
-                let holder = self.sockets.open(socket, protocol, &event.context);
+                let holder = self.sockets.open(socket, protocol, false, &event.context);
                 let Some((holder, holding)) =
                     holder.and_then(|holder| Some((holder, self.sockets.holding(holder)?)))
                 else {
@@ -102,6 +103,10 @@ impl Detector for NetlinkDetector {
                     let at = event.context.at;
                     out.push(self.condition(holder, holding, Severity::Critical, at));
                 }
+            }
+            // Many come at once: the tick after the last one judges their sum.
+            NetlinkChange::Seeded { socket, protocol } => {
+                self.sockets.open(socket, protocol, true, &event.context);
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),

@@ -16,6 +16,8 @@ pub type Holder = (u32, u32);
 #[derive(Debug)]
 pub struct Holding {
     pub open: usize,
+    /// Those of them that were open before the agent started.
+    pub seeded: usize,
     pub opened_total: u64,
     /// Sockets open at the end of each past bucket, oldest first.
     pub history: VecDeque<usize>,
@@ -48,10 +50,12 @@ impl Holding {
 struct Socket {
     holder: Holder,
     netns: u32,
+    /// When it was opened; when it was found, if that was before the agent started.
     opened: BootNs,
+    seeded: bool,
 }
 
-/// Every open netlink socket the agent saw opening.
+/// Every open netlink socket the agent saw opening, or found.
 #[derive(Default)]
 pub struct Sockets {
     sockets: FxHashMap<u64, Socket>,
@@ -62,33 +66,42 @@ pub struct Sockets {
 impl Sockets {
     /// Notes a new socket and returns its holder. An id that is still open was closed unseen
     /// (close_range, exec, a namespace's end) and is used again.
-    pub fn open(&mut self, id: u64, protocol: u32, context: &Context) -> Option<Holder> {
+    pub fn open(
+        &mut self,
+        id: u64,
+        protocol: u32,
+        seeded: bool,
+        context: &Context,
+    ) -> Option<Holder> {
         self.close(id);
         if self.sockets.len() >= MOST_SOCKETS {
             self.left_out += 1;
             return None;
         }
         let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
-        self.sockets.insert(id, Socket { holder, netns, opened: context.at });
+        self.sockets.insert(id, Socket { holder, netns, opened: context.at, seeded });
         let holding = self.holders.entry(holder).or_insert_with(|| Holding {
             open: 0,
+            seeded: 0,
             opened_total: 0,
             history: VecDeque::new(),
             who: *context,
             netns: FxHashMap::default(),
         });
         holding.open += 1;
-        holding.opened_total += 1;
+        holding.seeded += usize::from(seeded);
+        holding.opened_total += u64::from(!seeded);
         holding.who = *context;
         *holding.netns.entry(netns).or_default() += 1;
         Some(holder)
     }
 
-    /// Notes the end of a socket; an unknown one was there before the agent, or is the kernel's.
+    /// Notes the end of a socket; an unknown one is the kernel's, or /proc did not show it.
     pub fn close(&mut self, id: u64) {
         let Some(socket) = self.sockets.remove(&id) else { return };
         let Some(holding) = self.holders.get_mut(&socket.holder) else { return };
         holding.open -= 1;
+        holding.seeded -= usize::from(socket.seeded);
         if let Some(count) = holding.netns.get_mut(&socket.netns) {
             *count -= 1;
             if *count == 0 {

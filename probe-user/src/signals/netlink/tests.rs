@@ -1,6 +1,7 @@
 use super::{NetlinkChange, NetlinkEvidence, detect::NetlinkDetector};
 use crate::{
     config::netlink::NetlinkConfig,
+    enrich::subject::Subject,
     event::Body,
     findings::{Condition, Evidence, Severity},
     signals::testing::{Bench, MINUTE, SECOND, verdicts},
@@ -152,4 +153,46 @@ fn a_long_pause_ends_one_bucket_only() {
     (0..100).for_each(|n| drop(bench.at(SECOND, open(n))));
     assert!(bench.tick(10_000 * MINUTE).is_empty());
     assert!(bench.tick(u64::MAX).is_empty(), "nor does the end of time overflow");
+}
+
+fn seed(socket: u64) -> Body {
+    Body::Netlink(NetlinkChange::Seeded { socket, protocol: 0 })
+}
+
+#[test]
+fn a_leak_older_than_the_agent_is_critical_at_the_first_tick() {
+    let mut bench = bench();
+    (0..600).for_each(|n| assert!(bench.at(SECOND, seed(n)).is_empty()));
+    let raised = bench.tick(2 * SECOND);
+    assert_eq!(verdicts(&raised), [("netlink-leak", Severity::Critical)]);
+    let seen = evidence(&raised[0]);
+    assert_eq!((seen.open, seen.seeded, seen.opened_total, seen.oldest_seconds), (600, 600, 0, 1));
+    let said = seen.summary(&Subject::default());
+    assert!(said.ends_with("; all were open before the agent started"), "{said}");
+    (0..100).for_each(|n| drop(bench.at(3 * SECOND, close(n))));
+    assert!(bench.tick(4 * SECOND).is_empty(), "closed like any other");
+}
+
+#[test]
+fn sockets_older_than_the_agent_count_together_with_later_ones() {
+    let mut bench = bench();
+    (0..500).for_each(|n| drop(bench.at(SECOND, seed(n))));
+    assert!(bench.tick(2 * SECOND).is_empty(), "many and steady");
+    (500..511).for_each(|n| assert!(bench.at(3 * SECOND, open(n)).is_empty()));
+    let raised = bench.at(4 * SECOND, open(511));
+    assert_eq!(verdicts(&raised), [("netlink-leak", Severity::Critical)]);
+    let seen = evidence(&raised[0]);
+    assert_eq!((seen.open, seen.seeded, seen.opened_total), (512, 500, 12));
+    let said = seen.summary(&Subject::default());
+    assert!(said.ends_with("; 500 of them were open before the agent started"), "{said}");
+}
+
+#[test]
+fn a_socket_both_found_and_seen_opening_counts_once() {
+    let mut bench = bench();
+    (0..600).for_each(|n| drop(bench.at(SECOND, seed(n))));
+    (0..600).for_each(|n| drop(bench.at(SECOND - 1, open(n))));
+    let raised = bench.tick(2 * SECOND);
+    let seen = evidence(&raised[0]);
+    assert_eq!((seen.open, seen.seeded), (600, 0));
 }

@@ -3,8 +3,12 @@ use crate::{
     event::Body,
     findings::{Condition, Evidence, Interface, Severity},
     signals::{
-        tc::{Answer, Operation, TcChange, TcEvidence, TcRequest, detect::TcDetector},
-        testing::{Bench, SECOND, verdicts},
+        tc::{
+            Answer, Object, Operation, TcChange, TcRequest,
+            detect::TcDetector,
+            evidence::{Rewrites, TcEvidence},
+        },
+        testing::{Bench, MINUTE, SECOND, comm, verdicts},
     },
 };
 
@@ -18,6 +22,7 @@ fn bench() -> Bench {
 fn request(operation: Operation, handle: u32) -> TcRequest {
     TcRequest {
         operation,
+        object: Object::Filter,
         answer: Answer::Done,
         netns_cookie: 1,
         interface: Interface { index: 3, name: Some("cali1".into()) },
@@ -39,9 +44,16 @@ fn write() -> Body {
     body(request(Operation::Write, 0))
 }
 
-fn evidence(condition: &Condition) -> &TcEvidence {
+fn tc(condition: &Condition) -> &TcEvidence {
     match &condition.evidence {
         Evidence::Tc(evidence) => evidence,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn evidence(condition: &Condition) -> &Rewrites {
+    match tc(condition) {
+        TcEvidence::Rewrites(evidence) => evidence,
         other => panic!("{other:?}"),
     }
 }
@@ -132,15 +144,98 @@ fn one_handle_or_ever_new_ones_do_not_toggle() {
 }
 
 #[test]
-fn what_failed_is_no_write() {
-    let mut bench = bench();
+fn ten_failures_without_a_success_warn() {
     for answer in [Answer::Failed(libc::EEXIST), Answer::Refused] {
-        for n in 0..50 {
-            let failed = TcRequest { answer, ..request(Operation::Write, 0) };
-            assert!(bench.at(n * SECOND / 10, body(failed)).is_empty());
+        let mut bench = bench();
+        let message = Some("Exclusivity flag on, cannot modify".to_owned());
+        let failed = TcRequest { answer, message, ..request(Operation::Write, 0) };
+        for n in 0..9 {
+            assert!(bench.at(n * SECOND, body(failed.clone())).is_empty());
         }
+        let raised = bench.at(9 * SECOND, body(failed.clone()));
+        assert_eq!(verdicts(&raised), [("tc-attach-failing", Severity::Warning)]);
+        let TcEvidence::Failing(evidence) = tc(&raised[0]) else { panic!("{raised:?}") };
+        assert_eq!(evidence.failures, 10);
+        assert_eq!(evidence.errno, (answer != Answer::Refused).then_some("EEXIST"));
+        assert!(evidence.message.as_deref().is_some_and(|m| m.starts_with("Exclusivity")));
+        assert!(bench.at(10 * SECOND, body(failed)).is_empty(), "once");
+        assert_eq!(bench.tick(11 * SECOND).len(), 1, "holds");
+        assert!(bench.at(12 * SECOND, write()).is_empty());
+        assert!(bench.tick(13 * SECOND).is_empty(), "a success ends it");
     }
-    assert_eq!(bench.detector.tracked(), 0);
+}
+
+#[test]
+fn a_failure_now_and_then_is_quiet() {
+    let mut bench = bench();
+    for n in 0..200 {
+        let answer = Answer::Failed(libc::EEXIST);
+        let failed = TcRequest { answer, ..request(Operation::Write, 0) };
+        assert!(bench.at(n * 7 * SECOND, body(failed)).is_empty(), "nine a minute");
+    }
+    let answer = Answer::Failed(libc::ENOENT);
+    for n in 0..50 {
+        let failed = TcRequest { answer, ..request(Operation::Delete, 0) };
+        assert!(bench.at(n, body(failed)).is_empty(), "what is gone is gone");
+    }
+}
+
+#[test]
+fn filters_without_a_priority_pile_up() {
+    let mut bench = bench();
+    let add = || body(TcRequest { prio: 0, ..request(Operation::Write, 0) });
+    for n in 0..3 {
+        assert!(bench.at(n * SECOND, add()).is_empty());
+        bench.tick(n * SECOND + 1);
+    }
+    let raised = bench.at(40 * SECOND, add());
+    assert_eq!(verdicts(&raised), [("tc-prio-leak", Severity::Warning)]);
+    assert!(matches!(tc(&raised[0]), TcEvidence::PrioLeak(leak) if leak.filters == 4));
+    assert_eq!(bench.tick(400 * MINUTE).len(), 1, "for as long as they are there");
+    let delete = TcRequest { prio: 49_151, ..request(Operation::Delete, 1) };
+    bench.at(401 * MINUTE, body(delete));
+    assert!(bench.tick(402 * MINUTE).is_empty());
+}
+
+#[test]
+fn filters_without_a_priority_that_are_deleted_are_quiet() {
+    let mut bench = bench();
+    for n in 0..50 {
+        let at = n * 10 * MINUTE;
+        assert!(
+            bench.at(at, body(TcRequest { prio: 0, ..request(Operation::Write, 0) })).is_empty()
+        );
+        let delete = TcRequest { prio: 49_152, ..request(Operation::Delete, 1) };
+        assert!(bench.at(at + SECOND, body(delete)).is_empty());
+    }
+}
+
+/// aquasecurity/tracee#1828: an agent that leaves deletes the whole clsact.
+#[test]
+fn a_stranger_that_deletes_the_clsact_is_named_with_its_victim() {
+    let by = |name: &str, request: TcRequest| {
+        body(TcRequest { started_by: Some((40, comm(name))), ..request })
+    };
+    let clsact = TcRequest {
+        object: Object::Qdisc,
+        parent: 0xffff_fff1,
+        prio: 0,
+        ..request(Operation::Delete, 0xffff_0000)
+    };
+    let mut bench = bench();
+    bench.at(SECOND, by("calico-node", request(Operation::Write, 0)));
+    let raised = bench.at(61 * SECOND, by("tracee", clsact.clone()));
+    assert_eq!(verdicts(&raised), [("tc-foreign-removal", Severity::Warning)]);
+    assert_eq!(raised[0].who.parent.map(|(_, comm)| comm), Some(comm("tracee")));
+    let TcEvidence::ForeignRemoval(evidence) = tc(&raised[0]) else { panic!("{raised:?}") };
+    assert_eq!(evidence.victim.comm.as_deref(), Some("calico-node"));
+    assert_eq!((evidence.removed, evidence.parent.as_str()), ("qdisc", "clsact"));
+    assert_eq!((evidence.attached_seconds_ago, evidence.removals_total), (60, 1));
+    assert_eq!(bench.tick(62 * SECOND).len(), 1);
+    assert!(bench.tick(200 * SECOND).is_empty());
+
+    bench.at(300 * SECOND, by("calico-node", request(Operation::Write, 0)));
+    assert!(bench.at(301 * SECOND, by("calico-node", clsact)).is_empty(), "its own");
 }
 
 #[test]
@@ -184,8 +279,8 @@ fn state_is_bounded_and_old_state_goes() {
         request.interface.index = index;
         bench.at(index as u64, body(request));
     }
-    assert!(bench.detector.tracked() <= 12_000);
-    assert_eq!(bench.detector.evicted(), 8_000);
+    assert_eq!(bench.detector.tracked(), 2 * 12_000, "slots and points");
+    assert_eq!(bench.detector.evicted(), 2 * 8_000);
     bench.tick(1_000 * SECOND);
-    assert_eq!(bench.detector.tracked(), 0);
+    assert_eq!(bench.detector.tracked(), 12_000, "owners stay until the interface goes");
 }

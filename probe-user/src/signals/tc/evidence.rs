@@ -1,0 +1,151 @@
+//! The numbers of tc findings, and the sentences made of them.
+
+use serde::Serialize;
+
+use crate::enrich::subject::{Parent, Subject};
+
+/// The numbers of a tc finding, by rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum TcEvidence {
+    Rewrites(Rewrites),
+    Failing(Failing),
+    PrioLeak(PrioLeak),
+    ForeignRemoval(ForeignRemoval),
+}
+
+/// Of `tc-rewrite-rate` and `tc-handle-toggle`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rewrites {
+    /// Successful writes (NEW, REPLACE) in the window; exact up to ten times the critical threshold.
+    pub writes: u64,
+    /// Successful writes since the agent first saw this one.
+    pub writes_total: u64,
+    /// Times a handle came back after another one had taken its place, in the window.
+    pub toggles: u64,
+    /// The two handles that take turns; empty without a toggle.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<u32>,
+    /// Length of the window (s).
+    pub window_seconds: u64,
+    /// `ingress`, `egress`, or the parent as tc writes it.
+    pub parent: String,
+    pub prio: u16,
+    /// Kind of qdisc or filter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Whether success was only assumed: this rung does not see return codes.
+    pub success_assumed: bool,
+    /// Longest time one of the requests took in the kernel (ns).
+    pub longest_ns: u64,
+}
+
+/// Of `tc-attach-failing`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Failing {
+    /// Refused writes in the window, none accepted; exact up to ten times the threshold.
+    pub failures: u64,
+    /// Length of the window (s).
+    pub window_seconds: u64,
+    pub parent: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Name of the latest errno; absent where the rung does not see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<&'static str>,
+    /// The kernel's own sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Of `tc-prio-leak`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PrioLeak {
+    /// Filters added without a priority and not deleted since.
+    pub filters: u64,
+    pub parent: String,
+}
+
+/// Of `tc-foreign-removal`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForeignRemoval {
+    /// `filter` or `qdisc`: what was removed.
+    pub removed: &'static str,
+    pub parent: String,
+    /// The agent that had attached there.
+    pub victim: Parent,
+    /// How long ago it last did (s).
+    pub attached_seconds_ago: u64,
+    /// Removals of this kind since the first.
+    pub removals_total: u64,
+}
+
+impl TcEvidence {
+    /// One sentence for the finding.
+    #[must_use]
+    pub fn summary(&self, subject: &Subject) -> String {
+        let (who, interface) = (subject.process_label(), subject.interface_label());
+        match self {
+            Self::Rewrites(rewrites) => rewrites.summary(&who, &interface),
+            Self::Failing(failing) => failing.summary(&who, &interface),
+            Self::PrioLeak(PrioLeak { filters, parent }) => format!(
+                "{who} piles up filters on {parent} of {interface}: {filters} without a priority \
+                 of their own, none deleted"
+            ),
+            Self::ForeignRemoval(ForeignRemoval { removed, parent, victim, .. }) => {
+                let victim_name = victim.comm.as_deref().unwrap_or("another agent");
+                format!(
+                    "{who} removed the {removed} at {parent} of {interface}, which {victim_name} (pid \
+                     {}) had attached to",
+                    victim.pid
+                )
+            }
+        }
+    }
+}
+
+impl Rewrites {
+    fn summary(&self, who: &str, interface: &str) -> String {
+        let what = match &self.kind {
+            Some(kind) => format!("{kind} {} prio {}", self.parent, self.prio),
+            None => format!("{} prio {}", self.parent, self.prio),
+        };
+        let (writes, seconds) = (self.writes, self.window_seconds);
+        match self.handles.as_slice() {
+            [a, b] => format!(
+                "{who} re-attaches {what} of {interface} without end: handle {a:#x} and {b:#x} took \
+                 turns {} times, {writes} writes in {seconds} s",
+                self.toggles
+            ),
+            _ => format!("{who} wrote {what} of {interface} {writes} times in {seconds} s"),
+        }
+    }
+}
+
+impl Failing {
+    fn summary(&self, who: &str, interface: &str) -> String {
+        let why = match (&self.message, self.errno) {
+            (Some(message), _) => format!("the kernel says: {message}"),
+            (None, Some(errno)) => format!("the kernel says {errno}"),
+            (None, None) => "the kernel does not say why".into(),
+        };
+        let kind = self.kind.as_deref().unwrap_or("tc");
+        format!(
+            "{who} fails to attach {kind} to {} of {interface}: {} times in {} s, never once \
+             accepted; {why}",
+            self.parent, self.failures, self.window_seconds
+        )
+    }
+}
+
+/// A parent the way tc prints it (`TC_H_*` in include/uapi/linux/pkt_sched.h).
+#[must_use]
+pub fn parent_name(parent: u32) -> String {
+    match parent {
+        0xffff_fff2 => "ingress".into(),
+        0xffff_fff3 => "egress".into(),
+        0xffff_fff1 => "clsact".into(),
+        0xffff_ffff => "root".into(),
+        _ => format!("{:x}:{:x}", parent >> 16, parent & 0xffff),
+    }
+}

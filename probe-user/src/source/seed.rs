@@ -1,0 +1,185 @@
+//! /proc as a source: the netlink sockets that were open before the hooks were there.
+//!
+//! Not found: sockets that were never bound nor used, which no table lists, and those of a namespace
+//! that no process is in.
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+    process,
+};
+
+use probe_common::{
+    netlink::NetlinkRecord,
+    wire::{COMM_LEN, Header, flag, kind},
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::{decode::as_bytes, event::BootNs, findings::clock::boot_now};
+
+/// Sockets looked for at once, as many as the detector remembers; more are misses.
+const MOST: usize = 65_536;
+
+/// Times a table is read: the kernel may pass over a row while others come and go (its walk through
+/// the hash table starts anew with each read(2)), but hardly the same one twice.
+const PASSES: usize = 2;
+
+/// Hands over an open record for each netlink socket that a process holds. One that several hold
+/// counts for the lowest pid. Returns how many things could not be read; what vanishes meanwhile is
+/// none of them.
+///
+/// # Errors
+/// When there is no /proc to read.
+pub fn netlink_sockets(each: impl FnMut(&[u8])) -> io::Result<u64> {
+    scan(Path::new("/proc"), process::id(), MOST, each)
+}
+
+fn scan(proc: &Path, own: u32, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+    let mut pids: Vec<u32> = fs::read_dir(proc)?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|pid| *pid != own)
+        .collect();
+    pids.sort_unstable();
+    let mut scan = Scan { most, at: boot_now(), ..Scan::default() };
+    let directories: Vec<(u32, PathBuf)> =
+        pids.into_iter().map(|pid| (pid, proc.join(pid.to_string()))).collect();
+    // All namespaces first: a process may hold sockets of others than its own. What is opened after
+    // its table was read is seen by the hooks.
+    for (_, process) in &directories {
+        scan.note_namespace(process);
+    }
+    for (pid, process) in &directories {
+        scan.find_held(*pid, process, &mut each);
+    }
+    Ok(scan.misses)
+}
+
+/// A netlink socket as its namespace lists it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listed {
+    netns: u32,
+    protocol: u32,
+}
+
+#[derive(Default)]
+struct Scan {
+    most: usize,
+    at: BootNs,
+    namespaces: FxHashSet<u32>,
+    /// By inode; a socket leaves when a holder was found.
+    listed: FxHashMap<u64, Listed>,
+    misses: u64,
+}
+
+impl Scan {
+    /// Reads the table of a process's namespace, unless that was done through another process.
+    fn note_namespace(&mut self, process: &Path) {
+        let link = fs::read_link(process.join("ns/net"));
+        let netns = link.map(|link| link.to_str().and_then(|link| number(link, "net")));
+        match netns {
+            Ok(Some(netns)) if self.namespaces.contains(&netns) => {}
+            Ok(Some(netns)) => {
+                let table = process.join("net/netlink");
+                match (0..PASSES).try_for_each(|pass| self.read_table(&table, netns, pass == 0)) {
+                    Ok(()) => drop(self.namespaces.insert(netns)),
+                    Err(error) => self.miss(&error),
+                }
+            }
+            Ok(None) => self.misses += 1,
+            Err(error) => self.miss(&error),
+        }
+    }
+
+    fn read_table(&mut self, table: &Path, netns: u32, first: bool) -> io::Result<()> {
+        // The first line names the columns.
+        for line in BufReader::new(File::open(table)?).lines().skip(1) {
+            match row(&line?) {
+                Some((protocol, inode)) if self.listed.len() < self.most => {
+                    self.listed.insert(inode, Listed { netns, protocol });
+                }
+                _ => self.misses += u64::from(first),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands over the listed sockets that a process holds.
+    fn find_held(&mut self, pid: u32, process: &Path, each: &mut impl FnMut(&[u8])) {
+        let fds = match fs::read_dir(process.join("fd")) {
+            Ok(fds) => fds,
+            Err(error) => return self.miss(&error),
+        };
+        let mut comm = None;
+        for fd in fds {
+            let link = match fd.and_then(|fd| fs::read_link(fd.path())) {
+                Ok(link) => link,
+                Err(error) => {
+                    self.miss(&error);
+                    continue;
+                }
+            };
+            let inode = link.to_str().and_then(|link| number(link, "socket"));
+            let Some((inode, listed)) =
+                inode.and_then(|inode| Some((inode, self.listed.remove(&inode)?)))
+            else {
+                continue;
+            };
+            let comm = *comm.get_or_insert_with(|| {
+                fs::read(process.join("comm")).map_or([0; COMM_LEN], |text| comm_in(&text))
+            });
+            each(as_bytes(&record(self.at, pid, comm, inode, listed)));
+        }
+    }
+
+    /// Counts what could not be read; a process, an fd or a namespace may be gone by then.
+    fn miss(&mut self, error: &io::Error) {
+        let gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::ENXIO));
+        self.misses += u64::from(!gone);
+    }
+}
+
+fn record(
+    at: BootNs,
+    pid: u32,
+    comm: [u8; COMM_LEN],
+    socket: u64,
+    listed: Listed,
+) -> NetlinkRecord {
+    let header = Header {
+        kind: kind::NETLINK_OPEN,
+        len: size_of::<NetlinkRecord>() as u16,
+        flags: flag::SEEDED,
+        ts_ns: at,
+        tgid: pid,
+        pid,
+        netns: listed.netns,
+        comm,
+        ..Header::default()
+    };
+    NetlinkRecord { header, socket, protocol: listed.protocol, ..NetlinkRecord::default() }
+}
+
+/// The number in a link such as `socket:[77]` (proc_pid_fd(5)) or `net:[4026531840]` (namespaces(7)).
+fn number<T: std::str::FromStr>(link: &str, kind: &str) -> Option<T> {
+    link.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Protocol and inode in a row of /proc/net/netlink: columns 2 and 10 of `netlink_native_seq_show`
+/// in net/netlink/af_netlink.c, the same from 5.10 to 7.2.
+fn row(line: &str) -> Option<(u32, u64)> {
+    let mut columns = line.split_ascii_whitespace();
+    Some((columns.nth(1)?.parse().ok()?, columns.nth(7)?.parse().ok()?))
+}
+
+/// The name in a /proc/PID/comm, which ends with a newline.
+fn comm_in(text: &[u8]) -> [u8; COMM_LEN] {
+    let name = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut comm = [0; COMM_LEN];
+    // The last byte stays NUL.
+    comm.iter_mut().take(COMM_LEN - 1).zip(name).for_each(|(to, from)| *to = *from);
+    comm
+}
+
+#[cfg(test)]
+mod tests;
