@@ -178,7 +178,9 @@ fn names_inodes(coverage: &[Coverage]) -> bool {
 
 /// Takes in the netlink sockets that were open before the hooks were there.
 fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
-    match seed::netlink_sockets(|record| pipeline.seed(record, outlets)) {
+    match seed::netlink_sockets(PidsHierarchy::find().as_ref(), |record| {
+        pipeline.seed(record, outlets)
+    }) {
         Ok(misses) => metrics.seed_misses.inc_by(misses),
         Err(error) => log::warn!("/proc: {error}; sockets opened before now stay unknown"),
     }

@@ -32,7 +32,7 @@ pub fn demo(setup: &Setup) -> Done {
 }
 
 fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
-    let before = match scenario.prelude() {
+    let before = match &scenario.prelude {
         Some(prelude) => Some((prelude, session::before(setup, prelude)?)),
         None => None,
     };
@@ -51,7 +51,7 @@ fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
 }
 
 fn of_demo() -> impl Iterator<Item = &'static Scenario> {
-    ALL.iter().filter(|scenario| scenario.prelude().is_none())
+    ALL.iter().filter(|scenario| scenario.prelude.is_none())
 }
 
 fn play_demo(mut session: Session, tally: &mut Tally) {

@@ -24,9 +24,6 @@ pub const ALL: &[Scenario] = &[
     quiet_control::SCENARIO,
 ];
 
-/// What is there before the agent, in the scenarios that begin without it.
-const PRELUDES: &[Prelude] = &[netlink_seed::PRELUDE];
-
 /// An incident, what must be found of it, and the same tools used well, which must stay quiet.
 pub struct Scenario {
     /// Its name on the command line.
@@ -37,24 +34,16 @@ pub struct Scenario {
     pub expected: &'static str,
     /// The agent's configuration (TOML); empty means its defaults.
     pub config: &'static str,
+    /// What is there before the agent; `None` when the agent is there first.
+    pub prelude: Option<Prelude>,
     /// The quiet controls, played before the acts; what they leave running stays beside them.
     pub quiet: &'static [Quiet],
     /// The bad acts; none in a scenario that only controls.
     pub acts: &'static [Act],
 }
 
-impl Scenario {
-    /// What is there before the agent; `None` when the agent is there first.
-    #[must_use]
-    pub fn prelude(&self) -> Option<&'static Prelude> {
-        PRELUDES.iter().find(|prelude| prelude.scenario == self.name)
-    }
-}
-
 /// An incident that is under way when the agent starts.
 pub struct Prelude {
-    /// Name of the scenario that it opens.
-    pub scenario: &'static str,
     /// What happened.
     pub summary: &'static str,
     /// Does it; all of it must be found at the agent's start, and resolve when the props are gone.
@@ -147,11 +136,6 @@ mod tests {
                 scenario.name
             );
         }
-    }
-
-    #[test]
-    fn every_prelude_has_its_scenario() {
-        assert!(PRELUDES.iter().all(|prelude| find(prelude.scenario).is_some()));
     }
 
     #[test]

@@ -3,7 +3,10 @@
 use std::{
     fs::{self, File},
     io,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::{
+        fd::{AsRawFd, FromRawFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::PathBuf,
 };
 
@@ -52,6 +55,16 @@ impl PidsHierarchy {
         Some(format!("/{}", below.to_string_lossy()))
     }
 
+    /// Id of the cgroup a process is in now.
+    #[must_use]
+    pub fn of_process(&self, pid: u32) -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = process_path(&text, self.v1)?;
+        let directory = self.mount.join(path.strip_prefix('/')?);
+        // The id of a cgroup is the inode of its directory.
+        Some(fs::metadata(directory).ok()?.ino())
+    }
+
     fn open(&self, id: u64) -> io::Result<OwnedFd> {
         let mut handle = KernfsHandle { bytes: 8, kind: FILEID_KERNFS, id: id.to_ne_bytes() };
         // SAFETY: `handle` has the layout of a file_handle with 8 bytes of id, as `bytes` says.
@@ -93,6 +106,20 @@ fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
     v2
 }
 
+/// The path in a line `ID:CONTROLLERS:PATH` of /proc/PID/cgroup (cgroups(7)): the line with the pids
+/// controller on v1, the one without any on v2. A path may hold colons and, once removed, an ending.
+fn process_path(text: &str, v1: bool) -> Option<&str> {
+    text.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let ours = match v1 {
+            true => controllers.split(',').any(|controller| controller == "pids"),
+            false => controllers.is_empty(),
+        };
+        ours.then_some(path)
+    })
+}
+
 /// mountinfo writes space, tab, newline and backslash in octal.
 fn unescape(text: &str) -> PathBuf {
     PathBuf::from(
@@ -120,6 +147,16 @@ mod tests {
             pids_mount("1 2 0:3 / /a\\040b rw - cgroup2 x rw"),
             Some(("/a b".into(), false))
         );
+    }
+
+    #[test]
+    fn finds_the_path_of_a_process() {
+        let hybrid = "5:pids:/a:b/c\n4:cpu,cpuacct:/x\n0::/user.slice\n";
+        assert_eq!(process_path(hybrid, true), Some("/a:b/c"));
+        assert_eq!(process_path(hybrid, false), Some("/user.slice"));
+        for text in ["", "\n", "::", "0:", "5:pid:/x"] {
+            assert_eq!(process_path(text, true), None, "{text:?}");
+        }
     }
 
     #[test]

@@ -16,7 +16,9 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::{decode::as_bytes, event::BootNs, findings::clock::boot_now};
+use crate::{
+    decode::as_bytes, enrich::cgroup::PidsHierarchy, event::BootNs, findings::clock::boot_now,
+};
 
 /// Sockets looked for at once, as many as the detector remembers; more are misses.
 const MOST: usize = 65_536;
@@ -31,11 +33,21 @@ const PASSES: usize = 2;
 ///
 /// # Errors
 /// When there is no /proc to read.
-pub fn netlink_sockets(each: impl FnMut(&[u8])) -> io::Result<u64> {
-    scan(Path::new("/proc"), process::id(), MOST, each)
+pub fn netlink_sockets(
+    hierarchy: Option<&PidsHierarchy>,
+    each: impl FnMut(&[u8]),
+) -> io::Result<u64> {
+    let cgroup = |pid| hierarchy.and_then(|hierarchy| hierarchy.of_process(pid)).unwrap_or(0);
+    scan(Path::new("/proc"), process::id(), MOST, cgroup, each)
 }
 
-fn scan(proc: &Path, own: u32, most: usize, mut each: impl FnMut(&[u8])) -> io::Result<u64> {
+fn scan(
+    proc: &Path,
+    own: u32,
+    most: usize,
+    cgroup: impl Fn(u32) -> u64,
+    mut each: impl FnMut(&[u8]),
+) -> io::Result<u64> {
     let mut pids: Vec<u32> = fs::read_dir(proc)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| *pid != own)
@@ -50,7 +62,7 @@ fn scan(proc: &Path, own: u32, most: usize, mut each: impl FnMut(&[u8])) -> io::
         scan.note_namespace(process);
     }
     for (pid, process) in &directories {
-        scan.find_held(*pid, process, &mut each);
+        scan.find_held(*pid, process, &cgroup, &mut each);
     }
     Ok(scan.misses)
 }
@@ -60,6 +72,15 @@ fn scan(proc: &Path, own: u32, most: usize, mut each: impl FnMut(&[u8])) -> io::
 struct Listed {
     netns: u32,
     protocol: u32,
+}
+
+/// A process that holds sockets.
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    pid: u32,
+    comm: [u8; COMM_LEN],
+    /// Id of its cgroup; 0 when unknown.
+    cgroup: u64,
 }
 
 #[derive(Default)]
@@ -105,12 +126,18 @@ impl Scan {
     }
 
     /// Hands over the listed sockets that a process holds.
-    fn find_held(&mut self, pid: u32, process: &Path, each: &mut impl FnMut(&[u8])) {
+    fn find_held(
+        &mut self,
+        pid: u32,
+        process: &Path,
+        cgroup: &impl Fn(u32) -> u64,
+        each: &mut impl FnMut(&[u8]),
+    ) {
         let fds = match fs::read_dir(process.join("fd")) {
             Ok(fds) => fds,
             Err(error) => return self.miss(&error),
         };
-        let mut comm = None;
+        let mut holder = None;
         for fd in fds {
             let link = match fd.and_then(|fd| fs::read_link(fd.path())) {
                 Ok(link) => link,
@@ -125,10 +152,12 @@ impl Scan {
             else {
                 continue;
             };
-            let comm = *comm.get_or_insert_with(|| {
-                fs::read(process.join("comm")).map_or([0; COMM_LEN], |text| comm_in(&text))
+            let holder = *holder.get_or_insert_with(|| {
+                let comm = fs::read(process.join("comm"));
+                let comm = comm.map_or([0; COMM_LEN], |text| comm_in(&text));
+                Holder { pid, comm, cgroup: cgroup(pid) }
             });
-            each(as_bytes(&record(self.at, pid, comm, inode, listed)));
+            each(as_bytes(&record(self.at, holder, inode, listed)));
         }
     }
 
@@ -139,22 +168,17 @@ impl Scan {
     }
 }
 
-fn record(
-    at: BootNs,
-    pid: u32,
-    comm: [u8; COMM_LEN],
-    socket: u64,
-    listed: Listed,
-) -> NetlinkRecord {
+fn record(at: BootNs, holder: Holder, socket: u64, listed: Listed) -> NetlinkRecord {
     let header = Header {
         kind: kind::NETLINK_OPEN,
         len: size_of::<NetlinkRecord>() as u16,
         flags: flag::SEEDED,
         ts_ns: at,
-        tgid: pid,
-        pid,
+        tgid: holder.pid,
+        pid: holder.pid,
+        cgroup_id: holder.cgroup,
         netns: listed.netns,
-        comm,
+        comm: holder.comm,
         ..Header::default()
     };
     NetlinkRecord { header, socket, protocol: listed.protocol, ..NetlinkRecord::default() }

@@ -19,6 +19,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "forks are refused by a user's limit and by a dead pid namespace",
     expected: "fork-failures with that cause",
     config: "",
+    prelude: None,
     quiet: &[FORK_STORM],
     acts: &[
         Act { summary: "a user reaches RLIMIT_NPROC", play: nproc, resolves: false },

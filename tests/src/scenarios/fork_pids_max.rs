@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "processes in cgroups at their pids.max fork by every way there is",
     expected: "fork-failures with the cgroup that has the limit; critical at once for a kubelet",
     config: "",
+    prelude: None,
     quiet: &[FORK_STORM, FEW_FAILURES],
     acts: &[
         Act { summary: "a roll-out fills all pods' common limit", play: roll_out, resolves: false },

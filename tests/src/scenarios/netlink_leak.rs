@@ -20,6 +20,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "a daemon opens netlink sockets and never closes them, slowly and fast",
     expected: "netlink-leak about the daemon: warning while it grows, critical at 512, resolved at its end",
     config: "[netlink]\nbucket = \"1s\"\nbuckets = 20\nhold = \"2s\"\n",
+    prelude: None,
     quiet: &[HOLDERS, CHURN, TOOLS],
     acts: &[
         Act { summary: "leaky-agent leaks four sockets a second", play: slow_leak, resolves: true },

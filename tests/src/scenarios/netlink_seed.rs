@@ -22,13 +22,13 @@ pub const SCENARIO: Scenario = Scenario {
     expected: "netlink-leak critical about the daemon at once, resolved at its end; \
                silence on the tracepoint rung, which cannot know of them",
     config: "[netlink]\nhold = \"2s\"\n",
+    prelude: Some(PRELUDE),
     quiet: &[netlink_leak::CHURN],
     acts: &[],
 };
 
 /// What is there before the agent.
-pub const PRELUDE: Prelude = Prelude {
-    scenario: SCENARIO.name,
+const PRELUDE: Prelude = Prelude {
     summary: "leaky-agent has leaked 600 sockets, steady-agent holds 60, and no agent watches",
     play: leak_and_hold,
     unseen_on: Unseen {
@@ -50,6 +50,8 @@ fn leak_and_hold(stage: &Stage) -> Result<Played> {
         .severity(Severity::Critical)
         .is("/subject/process/pid", leaky.pid())
         .is("/subject/process/comm", "leaky-agent")
+        // Whichever it is: it is known.
+        .ends_with("/subject/cgroup/path", "")
         .is("/evidence/open", LEAKED)
         .is("/evidence/seeded", LEAKED);
     // The agent comes next: no earlier moment can be held against it.

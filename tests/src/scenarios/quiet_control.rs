@@ -9,6 +9,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "pods come and go, processes fork, daemons hold sockets, operators loop over tools",
     expected: "no finding, by an agent that has taken in all of it",
     config: "",
+    prelude: None,
     quiet: &[
         tc_handle_toggle::POD_CHURN,
         tc_handle_toggle::REUSED_NAMES,

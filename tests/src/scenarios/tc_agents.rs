@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "agents fail to attach, pile up filters, and delete what others attached",
     expected: "tc-attach-failing, tc-prio-leak and tc-foreign-removal, with both names",
     config: "",
+    prelude: None,
     quiet: &[POD_CHURN],
     acts: &[
         Act { summary: "calico-node attaches where a clsact is", play: failing, resolves: false },

@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "calico-node rewrites the filters of a veth for ever, its handles toggling 1, 2, 1",
     expected: "tc-handle-toggle, critical, and tc-rewrite-rate, on that veth, by tc of calico-node",
     config: "",
+    prelude: None,
     quiet: &[POD_CHURN, REUSED_NAMES],
     acts: &[Act {
         summary: "calico-node re-attaches both directions of a veth without end",

@@ -46,8 +46,9 @@ impl Proc {
     /// What is found, and the misses.
     fn scan(&self, most: usize) -> (Vec<Found>, u64) {
         let mut found = Vec::new();
-        let misses = scan(&self.0, 99, most, |record| {
+        let misses = scan(&self.0, 99, most, u64::from, |record| {
             let (context, protocol, socket) = seeded(record);
+            assert_eq!(context.cgroup, Some(context.pid.into()));
             let comm = context.comm.text().unwrap();
             found.push((context.pid, comm, context.netns.unwrap(), protocol, socket));
         });
@@ -108,9 +109,10 @@ fn what_vanishes_is_no_miss_and_what_cannot_be_read_is() {
     proc.process(3, 3, &listed(0, 71), &["socket:[71]"]);
     fs::remove_file(proc.0.join("3/comm")).unwrap();
     let mut comms = Vec::new();
-    let misses = scan(&proc.0, 99, MOST, |record| comms.push(seeded(record).0.comm.text()));
+    let misses =
+        scan(&proc.0, 99, MOST, u64::from, |record| comms.push(seeded(record).0.comm.text()));
     assert_eq!((comms, misses.unwrap()), (vec![None], 2));
-    assert!(scan(&proc.0.join("none"), 99, MOST, |_| ()).is_err());
+    assert!(scan(&proc.0.join("none"), 99, MOST, u64::from, |_| ()).is_err());
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn a_real_socket_is_found() {
     let inode = fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().ino();
 
     let mut found = Vec::new();
-    scan(Path::new("/proc"), 0, MOST, |record| found.push(seeded(record))).unwrap();
+    scan(Path::new("/proc"), 0, MOST, u64::from, |record| found.push(seeded(record))).unwrap();
     found.retain(|(_, _, socket)| *socket == inode);
     assert_eq!(found.len(), 1);
     let (context, protocol, _) = found[0];
