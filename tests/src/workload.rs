@@ -12,6 +12,7 @@ use crate::clock::Moment;
 pub mod fork;
 mod netlink;
 mod tc_agent;
+mod tc_target;
 mod tc_toggle;
 
 /// What a workload says on standard output, one JSON object a line.

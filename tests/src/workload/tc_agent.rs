@@ -1,27 +1,18 @@
 //! One thing an agent does to an interface's filters, done once.
 
-use std::path::PathBuf;
-
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use super::tc_target::TcTarget;
 use super::{Ack, stay};
 use crate::clock::Moment;
-use crate::props::netns;
-use crate::tc::{Direction, Interface};
+use crate::tc::Direction;
 
 /// Do something to the filters of an interface, then stay.
 #[derive(Args)]
 pub struct TcAgent {
-    /// Network namespace to enter.
-    #[arg(long)]
-    netns: PathBuf,
-    /// The interface.
-    #[arg(long)]
-    dev: String,
-    /// eBPF object with a section `classifier`; a classic program without.
-    #[arg(long)]
-    classifier: Option<PathBuf>,
+    #[command(flatten)]
+    target: TcTarget,
     /// What to do.
     #[arg(long, value_enum)]
     act: Act,
@@ -44,8 +35,7 @@ enum Act {
 
 /// Does it.
 pub fn run(args: &TcAgent) -> Result<()> {
-    netns::enter(&args.netns)?;
-    let interface = Interface::new(&args.dev, args.classifier.as_ref());
+    let interface = args.target.enter()?;
     let at = Moment::now();
     for _ in 0..args.count {
         match args.act {

@@ -1,6 +1,5 @@
 //! Calico's livelock before 3.28.5: add at the same priority, delete the old handle, for ever.
 
-use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -8,22 +7,15 @@ use anyhow::Result;
 use clap::Args;
 
 use super::Ack;
+use super::tc_target::TcTarget;
 use crate::clock::Moment;
-use crate::props::netns;
-use crate::tc::{Direction, Interface};
+use crate::tc::Direction;
 
 /// Re-attach filters without end.
 #[derive(Args)]
 pub struct TcToggle {
-    /// Network namespace to enter.
-    #[arg(long)]
-    netns: PathBuf,
-    /// Interface whose filters are rewritten.
-    #[arg(long)]
-    dev: String,
-    /// eBPF object with a section `classifier`; a classic program without.
-    #[arg(long)]
-    classifier: Option<PathBuf>,
+    #[command(flatten)]
+    target: TcTarget,
     /// Pause between two cycles (ms).
     #[arg(long, default_value_t = 100)]
     pause_ms: u64,
@@ -31,8 +23,7 @@ pub struct TcToggle {
 
 /// Runs until it is killed.
 pub fn run(args: &TcToggle) -> Result<()> {
-    netns::enter(&args.netns)?;
-    let interface = Interface::new(&args.dev, args.classifier.as_ref());
+    let interface = args.target.enter()?;
     interface.attach_first()?;
     let at = Moment::now();
     // One attach on one side only: from here on the handles of the two directions never agree.

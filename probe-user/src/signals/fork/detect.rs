@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
-
 use super::{Cause, FAILURES, ForkEvidence, ForkFailure};
 use crate::{
     config::fork::ForkConfig,
     errno,
     event::{Body, BootNs, Event},
     findings::{Condition, Evidence, Severity, Who},
-    signals::{Detector, window::Window},
+    signals::{
+        Detector,
+        bounded::{Aged, Bounded},
+        window::Window,
+    },
 };
 
 /// Cgroups with failures remembered at once.
@@ -36,8 +38,7 @@ pub struct ForkDetector {
     config: ForkConfig,
     /// Names of node daemons, as long as the kernel keeps them.
     daemons: Vec<Vec<u8>>,
-    cgroups: FxHashMap<u64, Cgroup>,
-    evicted: u64,
+    cgroups: Bounded<u64, Cgroup>,
 }
 
 impl ForkDetector {
@@ -47,19 +48,7 @@ impl ForkDetector {
         Self {
             config: config.clone(),
             daemons: config.critical_comms.iter().map(|comm| truncate(comm)).collect(),
-            cgroups: FxHashMap::default(),
-            evicted: 0,
-        }
-    }
-
-    fn make_room(&mut self) {
-        if self.cgroups.len() < MOST_CGROUPS {
-            return;
-        }
-        let stalest = self.cgroups.iter().min_by_key(|(_, cgroup)| cgroup.latest);
-        if let Some(id) = stalest.map(|(id, _)| *id) {
-            self.cgroups.remove(&id);
-            self.evicted += 1;
+            cgroups: Bounded::new(MOST_CGROUPS),
         }
     }
 }
@@ -67,6 +56,12 @@ impl ForkDetector {
 /// The kernel keeps 15 bytes of a name.
 fn truncate(comm: &str) -> Vec<u8> {
     comm.bytes().take(probe_common::wire::COMM_LEN - 1).collect()
+}
+
+impl Aged for Cgroup {
+    fn latest(&self) -> BootNs {
+        self.latest
+    }
 }
 
 impl Cgroup {
@@ -167,12 +162,9 @@ impl Detector for ForkDetector {
             return;
         }
         let key = event.context.cgroup.unwrap_or(0);
-        if !self.cgroups.contains_key(&key) {
-            self.make_room();
-        }
         let (config, now) = (&self.config, event.context.at);
         let daemon = self.daemons.iter().any(|comm| comm == event.context.comm.bytes());
-        let cgroup = self.cgroups.entry(key).or_insert_with(|| Cgroup::new(config));
+        let cgroup = self.cgroups.entry(key, || Cgroup::new(config));
         cgroup.note(event, failure, daemon);
         // Only a change for the worse is worth a condition here; the tick renews it.
         let severity = cgroup.judge(config, now);
@@ -200,6 +192,6 @@ impl Detector for ForkDetector {
     }
 
     fn evicted(&self) -> u64 {
-        self.evicted
+        self.cgroups.evicted()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 use super::{
     ATTACH_FAILING, Answer, FOREIGN_REMOVAL, Operation, PRIO_LEAK, TcRequest,
@@ -16,7 +16,10 @@ use crate::{
     errno,
     event::{BootNs, Event},
     findings::{Condition, Evidence, Rule, Severity, Who},
-    signals::window::Window,
+    signals::{
+        bounded::{Aged, Bounded},
+        window::Window,
+    },
 };
 
 /// Attach points remembered at once: 4,000 interfaces with clsact and both directions.
@@ -54,10 +57,20 @@ struct State {
 }
 
 /// Every attach point with requests.
-#[derive(Default)]
 pub struct Points {
-    points: FxHashMap<Point, State>,
-    evicted: u64,
+    points: Bounded<Point, State>,
+}
+
+impl Default for Points {
+    fn default() -> Self {
+        Self { points: Bounded::new(MOST_POINTS) }
+    }
+}
+
+impl Aged for State {
+    fn latest(&self) -> BootNs {
+        self.latest
+    }
 }
 
 impl Points {
@@ -149,10 +162,10 @@ impl Points {
         self.points.retain(|point, _| point.netns != netns || point.ifindex != ifindex);
     }
 
-    /// Renews what holds, forgets what is old and harmless.
+    /// Renews what holds.
     pub fn tick(&mut self, now: BootNs, config: &TcConfig, out: &mut Vec<Condition>) {
         let window = config.window.ns();
-        for (point, state) in &mut self.points {
+        self.points.retain(|point, state| {
             if state.failures.count(now, window) < config.failing_writes {
                 state.failing = None;
             }
@@ -164,7 +177,9 @@ impl Points {
             state.removal.take_if(|removal| now.saturating_sub(removal.latest) > window);
             let removal = state.removal.as_ref();
             out.extend(removal.map(|removal| Condition { at: now, ..removal.condition.clone() }));
-        }
+            // Its owners matter for as long as the interface is there.
+            true
+        });
     }
 
     /// Attach points known.
@@ -176,7 +191,7 @@ impl Points {
     /// Those forgotten for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.evicted
+        self.points.evicted()
     }
 
     /// The point a request is about, with a fresh state if it is new or now another interface's.
@@ -187,28 +202,11 @@ impl Points {
             ifindex: request.interface.index,
             parent: request.parent,
         };
-        if self.points.get(&point).is_some_and(|state| request.is_of_another_interface(&state.who))
-        {
-            self.points.remove(&point);
-        }
-        if !self.points.contains_key(&point) {
-            self.make_room();
-        }
-        let state = self.points.entry(point).or_insert_with(|| State::new(config));
+        self.points.remove_if(&point, |state| request.is_of_another_interface(&state.who));
+        let state = self.points.entry(point, || State::new(config));
         state.latest = state.latest.max(event.context.at);
         state.who = who(event, request);
         point
-    }
-
-    fn make_room(&mut self) {
-        if self.points.len() < MOST_POINTS {
-            return;
-        }
-        let stalest = self.points.iter().min_by_key(|(_, state)| state.latest);
-        if let Some(point) = stalest.map(|(point, _)| *point) {
-            self.points.remove(&point);
-            self.evicted += 1;
-        }
     }
 }
 

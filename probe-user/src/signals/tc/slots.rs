@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault};
 
-use rustc_hash::{FxHashMap, FxHasher};
+use rustc_hash::FxHasher;
 
 use super::{
     Answer, HANDLE_TOGGLE, Operation, REWRITE_RATE, TcRequest,
@@ -13,7 +13,10 @@ use crate::{
     config::tc::TcConfig,
     event::{BootNs, Event},
     findings::{Condition, Evidence, Rule, Severity, Who},
-    signals::window::Window,
+    signals::{
+        bounded::{Aged, Bounded},
+        window::Window,
+    },
 };
 
 /// Filters and qdiscs remembered at once: 4,000 interfaces with clsact and both directions.
@@ -70,10 +73,20 @@ struct State {
 }
 
 /// Every filter and qdisc that was written.
-#[derive(Default)]
 pub struct Slots {
-    slots: FxHashMap<Slot, State>,
-    evicted: u64,
+    slots: Bounded<Slot, State>,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self { slots: Bounded::new(MOST_SLOTS) }
+    }
+}
+
+impl Aged for State {
+    fn latest(&self) -> BootNs {
+        self.latest
+    }
 }
 
 impl Slots {
@@ -92,13 +105,8 @@ impl Slots {
             parent: request.parent,
             prio: request.prio,
         };
-        if self.slots.get(&slot).is_some_and(|state| request.is_of_another_interface(&state.who)) {
-            self.slots.remove(&slot);
-        }
-        if !self.slots.contains_key(&slot) {
-            self.make_room();
-        }
-        let state = self.slots.entry(slot).or_insert_with(|| State::new(config));
+        self.slots.remove_if(&slot, |state| request.is_of_another_interface(&state.who));
+        let state = self.slots.entry(slot, || State::new(config));
         state.note(event, request);
         let now = event.context.at;
         for (index, rule) in RULES.into_iter().enumerate() {
@@ -139,18 +147,7 @@ impl Slots {
     /// Those forgotten for want of room.
     #[must_use]
     pub fn evicted(&self) -> u64 {
-        self.evicted
-    }
-
-    fn make_room(&mut self) {
-        if self.slots.len() < MOST_SLOTS {
-            return;
-        }
-        let stalest = self.slots.iter().min_by_key(|(_, state)| state.latest);
-        if let Some(slot) = stalest.map(|(slot, _)| *slot) {
-            self.slots.remove(&slot);
-            self.evicted += 1;
-        }
+        self.slots.evicted()
     }
 }
 
