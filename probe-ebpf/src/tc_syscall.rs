@@ -19,7 +19,7 @@ use probe_common::{
 use crate::{
     fd_table,
     fork::SYS_EXIT_RET,
-    kernel::{copy_str, task},
+    kernel::{copy_str, net, task},
     output,
     tc::{TcRequest, copy_kind, fill, is_tc_write},
 };
@@ -105,7 +105,9 @@ fn sending(entry: fd_table::NetlinkFd, buffer: u64, len: u64) {
     };
     output::stamp(record, kind::TC_REQUEST);
     record.header.flags = flag::RET_UNKNOWN;
-    fill(record, &message, task::net());
+    // A library may open its socket in one namespace and send from another: only the socket's own
+    // may lend its names.
+    fill(record, &message, task::net().filter(|net| net::inum(*net) == entry.netns));
     record.header.netns = entry.netns;
     copy_kind(record, buffer, &message.nl, read_user::<u32>);
     if TC_SENDING.insert(output::thread_key(), *record, 0).is_err() {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use crate::agent::{Agent, Arrival};
 use crate::expect::Expectation;
@@ -11,6 +11,9 @@ use crate::finding::Finding;
 use crate::interrupt;
 use crate::report::Line;
 use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
+
+/// What the agent may have resident with every incident under way.
+const MOST_RSS_KIB: u64 = 15 * 1024;
 
 /// What a run needs to know.
 pub struct Setup {
@@ -102,7 +105,9 @@ impl<'a> Session<'a> {
     pub fn end(self) -> Result<()> {
         let Self { setup, agent, provoked } = self;
         agent.reconciles()?;
-        setup.stage.reporter.line(&Line::Stats(agent.stats()?));
+        let stats = agent.stats()?;
+        setup.stage.reporter.line(&Line::Stats(stats));
+        ensure!(stats.rss_kib < MOST_RSS_KIB, "the agent has {} KiB resident", stats.rss_kib);
         no_false_alarm(&agent.stop()?, &provoked)
     }
 

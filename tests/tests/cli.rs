@@ -18,6 +18,14 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn the_binary_is_small() -> Result<()> {
+    let binary = env::var_os("NODEPROBE_BIN").context("NODEPROBE_BIN is not set")?;
+    let bytes = fs::metadata(binary)?.len();
+    assert!(bytes < 10 << 20, "{bytes} bytes");
+    Ok(())
+}
+
+#[test]
 fn help_has_examples_and_exit_codes() -> Result<()> {
     let all = nodeprobe(&["--help"])?;
     assert!(all.status.success());

@@ -68,7 +68,8 @@ const SOCKETS: Hook = Hook {
             ],
             misses: "sockets opened before the agent started; copies of a socket (dup, fork, \
                      SCM_RIGHTS): each is counted for the process that opened it until that one \
-                     closes it or exits; every syscall of the node takes the traced path",
+                     closes it or exits; closes by dup2, close_range or exec, until the fd is used \
+                     again; every syscall of the node takes the traced path",
         },
     ],
 };
