@@ -65,4 +65,37 @@ pub enum Body {
     Tc(TcChange),
     Fork(ForkFailure),
     Netlink(NetlinkChange),
+    /// Something that was looked up, not told: every detector gets it.
+    Polled(Fact),
+}
+
+/// What a poller saw at a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Tasks of the whole node, and the limits on them.
+    NodeTasks(NodeTasks),
+}
+
+/// Tasks of the whole node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NodeTasks {
+    /// Tasks there are (proc_loadavg(5)).
+    pub current: u64,
+    /// `kernel.threads-max`.
+    pub threads_max: u64,
+    /// `kernel.pid_max`.
+    pub pid_max: u64,
+}
+
+impl Fact {
+    /// Every label [`Fact::label`] can return.
+    pub const LABELS: [&'static str; 1] = ["node_tasks"];
+
+    /// The kind of fact as a metric label.
+    #[must_use]
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::NodeTasks(_) => Self::LABELS[0],
+        }
+    }
 }

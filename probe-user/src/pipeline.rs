@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     decode::decode,
     enrich::Enricher,
-    event::BootNs,
+    event::{Body, BootNs, Event},
     findings::{Condition, Finding, State, book::Book, clock::Clock},
     metrics::Metrics,
     signals::{Detector, SIGNALS, kind_label},
@@ -54,6 +54,18 @@ impl Pipeline {
         self.enricher.remember(&event);
         if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {
             detector.observe(&event, &mut self.conditions);
+        }
+        self.raise(outlets);
+    }
+
+    /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
+    pub fn fact(&mut self, event: &Event, outlets: &[&Outlet]) {
+        if let Body::Polled(fact) = &event.body {
+            self.metrics.polled(fact.label());
+        }
+        self.enricher.remember(event);
+        for detector in &mut self.detectors {
+            detector.observe(event, &mut self.conditions);
         }
         self.raise(outlets);
     }

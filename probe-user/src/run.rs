@@ -29,7 +29,7 @@ use crate::{
     },
     signals::netlink,
     sinks::{self, Outlet, stdout},
-    source::{Source, ring::LiveRing, seed},
+    source::{Source, poll, ring::LiveRing, seed},
 };
 
 mod kernel_log;
@@ -124,6 +124,7 @@ async fn watch(
     let stdout = stdout.map_err(failed("sink stdout"))?;
     let Probe { mut ebpf, ring, counters, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;
+    let mut polls = poll::start().map_err(failed("pollers"))?;
     let _kernel_log = kernel_log::start(&mut ebpf);
     let mut tasks = JoinSet::new();
     let exporter = Exporter { metrics: Arc::clone(&metrics), counters };
@@ -148,6 +149,13 @@ async fn watch(
                 }
                 source.drain(|record| pipeline.record(record, &outlets));
             }
+            facts = polls.next() => match facts {
+                Some(facts) => facts.iter().for_each(|fact| pipeline.fact(fact, &outlets)),
+                None => {
+                    let reason = "their thread is gone".into();
+                    break Err(RunError::Task { task: "pollers", reason });
+                }
+            },
             _ = ticks.tick() => {
                 pipeline.tick(boot_now(), &outlets);
                 if stdout.has_ended() {

@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::subject::NodeLimit;
+use crate::event::NodeTasks;
 
 /// Pids below this are not given out again once passed, `RESERVED_PIDS` in include/linux/threads.h.
 const RESERVED_PIDS: u64 = 300;
@@ -10,29 +11,38 @@ const RESERVED_PIDS: u64 = 300;
 /// The limit on tasks that this node has all but reached.
 #[must_use]
 pub fn reached_limit() -> Option<NodeLimit> {
+    reached(&tasks()?)
+}
+
+/// Tasks of this node and the limits on them.
+#[must_use]
+pub fn tasks() -> Option<NodeTasks> {
     let text = |path| fs::read_to_string(path).unwrap_or_default();
-    reached(
+    parse(
         &text("/proc/loadavg"),
         &text("/proc/sys/kernel/threads-max"),
         &text("/proc/sys/kernel/pid_max"),
     )
 }
 
-fn reached(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeLimit> {
-    let current = tasks(loadavg)?;
+fn parse(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeTasks> {
+    Some(NodeTasks {
+        // Behind the slash of the fourth field (proc_loadavg(5)).
+        current: loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()?,
+        threads_max: threads_max.trim().parse().ok()?,
+        pid_max: pid_max.trim().parse().ok()?,
+    })
+}
+
+fn reached(tasks: &NodeTasks) -> Option<NodeLimit> {
+    let NodeTasks { current, threads_max, pid_max } = *tasks;
     let limits =
         [("kernel.threads-max", threads_max, 0), ("kernel.pid_max", pid_max, RESERVED_PIDS)];
-    limits.into_iter().find_map(|(name, text, reserved)| {
-        let limit: u64 = text.trim().parse().ok()?;
+    limits.into_iter().find_map(|(name, limit, reserved)| {
         // Tasks end between the refusal and this look: a hundredth of grace.
         let reached = current.saturating_add(reserved) >= limit - limit / 100;
         reached.then_some(NodeLimit { name, current, limit })
     })
-}
-
-/// Tasks on the node: behind the slash of the fourth field (proc_loadavg(5)).
-fn tasks(loadavg: &str) -> Option<u64> {
-    loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
 #[cfg(test)]
@@ -42,11 +52,13 @@ mod tests {
     #[test]
     fn names_the_limit_that_is_reached() {
         let load = "0.00 0.01 0.05 2/9950 12345\n";
-        let name = |threads_max, pid_max| reached(load, threads_max, pid_max).map(|l| l.name);
+        let name = |threads_max, pid_max| {
+            reached(&parse(load, threads_max, pid_max)?).map(|limit| limit.name)
+        };
         assert_eq!(name("10000\n", "4194304\n"), Some("kernel.threads-max"));
         assert_eq!(name("96365\n", "10200\n"), Some("kernel.pid_max"));
         assert_eq!(name("96365\n", "4194304\n"), None);
-        assert_eq!(name("", "x"), None);
-        assert_eq!(reached("garbage", "1", "1"), None);
+        assert_eq!(parse(load, "", "x"), None);
+        assert_eq!(parse("garbage", "1", "1"), None);
     }
 }

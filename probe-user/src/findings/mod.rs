@@ -62,6 +62,14 @@ pub struct Rule {
     pub name: &'static str,
     /// Name of the signal.
     pub signal: &'static str,
+    /// What it means when it fires.
+    pub meaning: &'static str,
+    /// How it is computed, in words.
+    pub computed: &'static str,
+    /// Configuration keys it depends on, `section.key`; `explain` prints their values.
+    pub keys: &'static [&'static str],
+    /// What looks like it and is none, and when it may be wrong.
+    pub false_alarms: &'static str,
     /// What to do next.
     pub advice: &'static str,
 }

@@ -5,7 +5,15 @@ use crate::{enrich::subject::Subject, signals::fork::ForkEvidence};
 
 pub const SECOND: u64 = 1_000_000_000;
 
-static RULE: Rule = Rule { name: "fork-failures", signal: "fork", advice: "look" };
+static RULE: Rule = Rule {
+    name: "fork-failures",
+    signal: "fork",
+    meaning: "",
+    computed: "",
+    keys: &[],
+    false_alarms: "",
+    advice: "look",
+};
 
 /// A condition that holds ten seconds longer than it is seen.
 pub fn condition(key: u64, severity: Severity, at: u64) -> Condition {

@@ -10,6 +10,7 @@ use prometheus::{
 use crate::{
     decode::DecodeError,
     enrich::Enricher,
+    event::Fact,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
     signals::{Detector, SIGNALS, netlink},
@@ -33,6 +34,7 @@ pub struct Metrics {
     ready_seconds: GaugeVec,
     enrich_misses: IntCounter,
     seeded: IntCounterVec,
+    polled: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
@@ -136,6 +138,11 @@ impl Metrics {
                 "Things found in /proc that were there before the hooks, by signal.",
                 &["signal"],
             )?,
+            polled: counters(
+                "nodeprobe_polled_total",
+                "Facts looked up by pollers, by kind.",
+                &["fact"],
+            )?,
             seed_misses: counter(
                 "nodeprobe_seed_misses_total",
                 "Parts of /proc that could not be read when the agent looked for those.",
@@ -165,6 +172,9 @@ impl Metrics {
             self.decode_errors.with_label_values(&[reason]);
         }
         self.seeded.with_label_values(&[netlink::SIGNAL.name]);
+        for fact in Fact::LABELS {
+            self.polled.with_label_values(&[fact]);
+        }
         for signal in SIGNALS {
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
@@ -185,6 +195,11 @@ impl Metrics {
     /// Counts a decoded record of what was there before the hooks.
     pub fn seeded(&self, signal: &str) {
         self.seeded.with_label_values(&[signal]).inc();
+    }
+
+    /// Counts a fact that a poller looked up.
+    pub fn polled(&self, fact: &str) {
+        self.polled.with_label_values(&[fact]).inc();
     }
 
     /// Counts a record that could not be decoded.

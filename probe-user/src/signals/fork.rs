@@ -13,11 +13,13 @@ use crate::{
     decode::{self, DecodeError},
     enrich::subject::Subject,
     event::Body,
-    findings::Rule,
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
 mod detect;
+mod rules;
+
+use rules::FAILURES;
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::FORK,
@@ -55,13 +57,6 @@ const HOOK: Hook = Hook {
                      takes the traced path",
         },
     ],
-};
-
-static FAILURES: Rule = Rule {
-    name: "fork-failures",
-    signal: "fork",
-    advice: "Raise the limit that evidence.cause names, or stop what fills it: look for the cgroups, \
-             or the user, with the most threads below it.",
 };
 
 /// A clone the kernel refused.

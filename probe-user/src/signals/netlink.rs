@@ -12,12 +12,14 @@ use crate::{
     decode::{self, DecodeError},
     enrich::subject::Subject,
     event::Body,
-    findings::Rule,
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
 mod detect;
+mod rules;
 mod sockets;
+
+use rules::LEAK;
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::NETLINK,
@@ -87,14 +89,6 @@ pub fn names_inodes(rung: Rung) -> bool {
 const fn syscall(program: &'static str, name: &'static str) -> Attachment {
     Attachment::new(program, Target::Tracepoint("syscalls", name))
 }
-
-static LEAK: Rule = Rule {
-    name: "netlink-leak",
-    signal: "netlink",
-    advice: "Something in this process opens a netlink socket on each round and forgets it; restart \
-             the process to win time and look for a handle that is made in a loop (Calico 3.29.0 \
-             did in findHostMTU, fixed by #9609).",
-};
 
 /// A netlink socket came or went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

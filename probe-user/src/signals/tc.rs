@@ -9,7 +9,7 @@ use super::Signal;
 use crate::{
     decode::{self, DecodeError},
     event::{self, Body, Comm, Event},
-    findings::{Interface, Rule, Who},
+    findings::{Interface, Who},
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
@@ -17,7 +17,10 @@ mod detect;
 pub mod evidence;
 mod owners;
 mod points;
+mod rules;
 mod slots;
+
+use rules::{ATTACH_FAILING, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK, REWRITE_RATE};
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::TC,
@@ -101,42 +104,6 @@ const LINK_GONE: Hook = Hook {
         // No tracepoint tells it. There the namespace's cookie, in each request, keeps a reused
         // namespace apart, and a changed name a reused index.
     ],
-};
-
-static REWRITE_RATE: Rule = Rule {
-    name: "tc-rewrite-rate",
-    signal: "tc",
-    advice: "Find out why this agent attaches again: its log around first_seen, its heartbeat and \
-             re-sync settings. With Calico: 3.28.4 / 3.29.4 stop the re-attach storm.",
-};
-
-static HANDLE_TOGGLE: Rule = Rule {
-    name: "tc-handle-toggle",
-    signal: "tc",
-    advice: "An agent adds a filter and deletes the old one for ever. Restart it on this node now; \
-             with Calico go to 3.28.5 / 3.29.5 / 3.30.1 or later, which replace in place.",
-};
-
-static ATTACH_FAILING: Rule = Rule {
-    name: "tc-attach-failing",
-    signal: "tc",
-    advice: "The kernel says why in evidence.message. `File exists` and `Exclusivity flag on` mean that \
-             somebody else holds the place: `tc qdisc show dev IF` and `tc filter show dev IF ingress` \
-             say who.",
-};
-
-static PRIO_LEAK: Rule = Rule {
-    name: "tc-prio-leak",
-    signal: "tc",
-    advice: "Filters are added without a priority and never deleted, so each packet passes all of them. \
-             Delete all but the newest (`tc filter show` lists them) and restart the agent.",
-};
-
-static FOREIGN_REMOVAL: Rule = Rule {
-    name: "tc-foreign-removal",
-    signal: "tc",
-    advice: "Two agents use one interface. The one in evidence.victim has lost what it attached and may \
-             not notice: restart it, and keep one of the two away from this interface.",
 };
 
 /// What a tc request did.

@@ -1,8 +1,9 @@
 //! Sources: anything that yields wire records. The live kernel is one; a recording would be another.
-//! /proc yields what was there before, once.
+//! /proc yields what was there before, once; pollers look at what no hook tells (`poll/`).
 
 use std::io;
 
+pub mod poll;
 pub mod ring;
 pub mod seed;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Cause, FAILURES, ForkEvidence, ForkFailure};
+use super::{Cause, ForkEvidence, ForkFailure, rules::FAILURES};
 use crate::{
     config::fork::ForkConfig,
     errno,

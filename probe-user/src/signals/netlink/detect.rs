@@ -1,7 +1,8 @@
 //! Net open sockets and their growth, per process and protocol.
 
 use super::{
-    LEAK, NetlinkChange, NetlinkEvidence, protocol_name,
+    NetlinkChange, NetlinkEvidence, protocol_name,
+    rules::LEAK,
     sockets::{Holder, Holding, Sockets},
 };
 use crate::{

@@ -5,9 +5,10 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use rustc_hash::FxHasher;
 
 use super::{
-    ATTACH_FAILING, Answer, FOREIGN_REMOVAL, Operation, PRIO_LEAK, TcRequest,
+    Answer, Operation, TcRequest,
     evidence::{Failing, ForeignRemoval, PrioLeak, TcEvidence, parent_name},
     owners::{Agent, Owner, Owners, Removed},
+    rules::{ATTACH_FAILING, FOREIGN_REMOVAL, PRIO_LEAK},
     who,
 };
 use crate::{

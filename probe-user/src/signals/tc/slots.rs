@@ -5,8 +5,9 @@ use std::hash::{BuildHasher, BuildHasherDefault};
 use rustc_hash::FxHasher;
 
 use super::{
-    Answer, HANDLE_TOGGLE, Operation, REWRITE_RATE, TcRequest,
+    Answer, Operation, TcRequest,
     evidence::{Rewrites, TcEvidence, parent_name},
+    rules::{HANDLE_TOGGLE, REWRITE_RATE},
     who,
 };
 use crate::{

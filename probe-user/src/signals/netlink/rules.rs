@@ -1,0 +1,27 @@
+//! What the netlink signal can raise.
+
+use crate::findings::Rule;
+
+pub static LEAK: Rule = Rule {
+    name: "netlink-leak",
+    signal: "netlink",
+    meaning: "A process opens netlink sockets and does not close them. Each costs some 3.4 KB of kernel memory, \
+              makes each fork of the process slower, and brings it nearer to its RLIMIT_NOFILE.",
+    computed: "Sockets of one process and protocol that are open, divided by the network namespaces they are in: \
+               `netlink.warn_open` that rose in `netlink.rising_percent` of the last `netlink.buckets` buckets \
+               warn, `netlink.critical_open` are critical.",
+    keys: &[
+        "netlink.warn_open",
+        "netlink.critical_open",
+        "netlink.bucket",
+        "netlink.buckets",
+        "netlink.rising_percent",
+        "netlink.hold",
+    ],
+    false_alarms: "`ip`, `tc` and `ss` open and close one a call: the rate does not count, only what stays open. \
+                   A daemon with one socket a network namespace stays quiet. A socket that dup, fork or \
+                   SCM_RIGHTS copied is one.",
+    advice: "Something in this process opens a netlink socket on each round and forgets it; restart \
+             the process to win time and look for a handle that is made in a loop (Calico 3.29.0 \
+             did in findHostMTU, fixed by #9609).",
+};

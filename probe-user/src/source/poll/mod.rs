@@ -1,0 +1,82 @@
+//! Polled facts: what no hook tells, looked up now and then, on a thread of its own so that a slow
+//! /proc never keeps the ring waiting. They go through the same pipe as events.
+
+use std::{
+    io, thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::{
+    event::{Body, BootNs, Context, Event, Fact},
+    findings::clock::boot_now,
+};
+
+mod node;
+
+/// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
+const QUEUE: usize = 4;
+
+/// Looks something up now and then.
+pub trait Poller: Send {
+    /// Time between two looks.
+    fn every(&self) -> Duration;
+
+    /// Looks, and adds what it saw. What cannot be read is left out.
+    fn look(&mut self, at: BootNs, facts: &mut Vec<Event>);
+}
+
+/// Every poller.
+fn pollers() -> Vec<Box<dyn Poller>> {
+    vec![Box::new(node::NodeTasksPoller)]
+}
+
+/// An event for a fact about the whole node.
+fn of_node(at: BootNs, fact: Fact) -> Event {
+    Event { context: Context { at, ..Context::default() }, body: Body::Polled(fact) }
+}
+
+/// The near end of the pollers' thread.
+pub struct Polls(Receiver<Vec<Event>>);
+
+impl Polls {
+    /// Waits for the next round of facts; `None` when the thread is gone, which it must not be.
+    pub async fn next(&mut self) -> Option<Vec<Event>> {
+        self.0.recv().await
+    }
+}
+
+/// Starts the pollers.
+///
+/// # Errors
+/// When the thread cannot be made.
+pub fn start() -> io::Result<Polls> {
+    let (to, from) = channel(QUEUE);
+    let pollers = pollers();
+    thread::Builder::new()
+        .name("pollers".into())
+        .stack_size(256 * 1024)
+        .spawn(move || work(pollers, &to))?;
+    Ok(Polls(from))
+}
+
+/// Looks whenever a poller is due, until nobody listens any more.
+fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>) {
+    let mut due: Vec<(Instant, Box<dyn Poller>)> =
+        pollers.into_iter().map(|poller| (Instant::now(), poller)).collect();
+    loop {
+        let mut facts = Vec::new();
+        for (next, poller) in &mut due {
+            if *next <= Instant::now() {
+                poller.look(boot_now(), &mut facts);
+                *next = Instant::now() + poller.every();
+            }
+        }
+        if !facts.is_empty() && to.blocking_send(facts).is_err() {
+            return;
+        }
+        let Some(next) = due.iter().map(|(next, _)| *next).min() else { return };
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}

@@ -1,0 +1,22 @@
+//! Tasks of the whole node.
+
+use std::time::Duration;
+
+use super::{Poller, of_node};
+use crate::{
+    enrich::node,
+    event::{BootNs, Event, Fact},
+};
+
+/// Three small files.
+pub struct NodeTasksPoller;
+
+impl Poller for NodeTasksPoller {
+    fn every(&self) -> Duration {
+        Duration::from_secs(5)
+    }
+
+    fn look(&mut self, at: BootNs, facts: &mut Vec<Event>) {
+        facts.extend(node::tasks().map(|tasks| of_node(at, Fact::NodeTasks(tasks))));
+    }
+}
