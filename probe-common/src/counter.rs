@@ -8,7 +8,7 @@ use crate::wire::signal;
 pub const SEEN: u32 = 0;
 /// Records put into the ring buffer.
 pub const DELIVERED: u32 = 1;
-/// Records left out on purpose (rate budget).
+/// Events without a record of their own, on purpose (rate budget, or told in sum).
 pub const SUPPRESSED: u32 = 2;
 /// Records lost because the ring buffer was full.
 pub const LOST_RING_FULL: u32 = 3;
@@ -16,7 +16,8 @@ pub const LOST_RING_FULL: u32 = 3;
 pub const LOST_UNREADABLE: u32 = 4;
 /// Requests behind the first one of a single `sendmsg` (tracepoint rung reads only the first).
 pub const LOST_BATCHED: u32 = 5;
-/// Events whose entry could not be kept until their exit (stash map full).
+/// Events whose entry could not be kept until their exit (stash map full), or whose exit the kernel
+/// left out (no kretprobe instance free).
 pub const LOST_STASH_FULL: u32 = 6;
 /// Counters in a block.
 pub const PER_SIGNAL: u32 = 7;

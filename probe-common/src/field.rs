@@ -62,6 +62,8 @@ fields! {
     TASK_TGID: "task_struct"."tgid",
     TASK_COMM: "task_struct"."comm",
     TASK_CGROUPS: "task_struct"."cgroups",
+    /// The task's cgroup in the v2 hierarchy.
+    CSS_SET_DFL_CGRP: "css_set"."dfl_cgrp",
     CSS_SET_SUBSYS: "css_set"."subsys",
     CSS_CGROUP: "cgroup_subsys_state"."cgroup",
     CSS_PARENT: "cgroup_subsys_state"."parent",
@@ -89,10 +91,20 @@ fields! {
     PID_NS_ALLOCATED: "pid_namespace"."pid_allocated",
     /// A namespace's own `kernel.pid_max`, from 6.14 on.
     PID_NS_MAX: "pid_namespace"."pid_max",
+    /// The task that has it, and three bits of flags. Real-time kernels have another mutex.
+    MUTEX_OWNER: "mutex"."owner",
+    TASK_FLAGS: "task_struct"."flags",
+    /// The `struct kthread` of a kernel thread, from 5.17 on.
+    TASK_WORKER_PRIVATE: "task_struct"."worker_private",
+    /// The same before.
+    TASK_SET_CHILD_TID: "task_struct"."set_child_tid",
+    KTHREAD_DATA: "kthread"."data",
+    /// What a kernel worker works for: the workqueue's name unless the work says otherwise.
+    WORKER_DESC: "worker"."desc",
 }
 
 /// Fields that only some kernels have; where one is missing the programs have another way.
-pub const OF_SOME_KERNELS: [usize; 7] = [
+pub const OF_SOME_KERNELS: [usize; 9] = [
     NET_COOKIE,
     USER_PROCESSES,
     CRED_UCOUNTS,
@@ -100,4 +112,6 @@ pub const OF_SOME_KERNELS: [usize; 7] = [
     UCOUNT_NPROC,
     UCOUNTS_RLIMIT,
     PID_NS_MAX,
+    MUTEX_OWNER,
+    TASK_WORKER_PRIVATE,
 ];

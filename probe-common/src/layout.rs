@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use crate::{
     fork::ForkRecord,
     netlink::NetlinkRecord,
+    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
     tc::{LinkGoneRecord, TcRecord},
     wire::Header,
 };
@@ -62,4 +63,7 @@ pub const RECORDS: &[Layout] = &[
         owner_steps
     }),
     layout!(NetlinkRecord { header, socket, protocol, _pad }),
+    layout!(Party { cgroup_id, tgid, parent_tgid, comm, parent_comm, work }),
+    layout!(RtnlWaitRecord { header, waited_ns, waiter, holder }),
+    layout!(RtnlShortRecord { header, waits, waited_ns }),
 ];

@@ -11,8 +11,10 @@ pub mod signal {
     pub const FORK: u32 = 1;
     /// Netlink sockets.
     pub const NETLINK: u32 = 2;
+    /// Waits for the RTNL mutex.
+    pub const RTNL: u32 = 3;
     /// Number of signals.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = 4;
 }
 
 /// Record kinds: the signal in the high byte, what happened in the low byte.
@@ -32,6 +34,10 @@ pub mod kind {
     /// A process that held netlink sockets is gone, and they with it (tracepoint rung only):
     /// [`crate::netlink::NetlinkRecord`] with socket 0.
     pub const NETLINK_OWNER_EXIT: u16 = (signal::NETLINK as u16) << 8 | 3;
+    /// A wait for the RTNL mutex is over: [`crate::rtnl::RtnlWaitRecord`].
+    pub const RTNL_WAIT: u16 = (signal::RTNL as u16) << 8 | 1;
+    /// Waits that got no record of their own: [`crate::rtnl::RtnlShortRecord`].
+    pub const RTNL_SHORT: u16 = (signal::RTNL as u16) << 8 | 2;
 }
 
 /// Bits of [`Header::flags`].

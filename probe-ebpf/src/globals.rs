@@ -12,6 +12,14 @@ static FIELD_OFFSETS: [u32; COUNT] = [MISSING; COUNT];
 #[unsafe(no_mangle)]
 static PIDS_ON_CGROUP_V1: u8 = 0;
 
+/// Address of the RTNL mutex; its programs are attached only where it is known.
+#[unsafe(no_mangle)]
+static RTNL_MUTEX: u64 = 0;
+
+/// Shortest wait for the RTNL mutex that gets a record of its own (ns).
+#[unsafe(no_mangle)]
+static RTNL_LEAST_WAIT: u64 = 0;
+
 /// Offset of a kernel field (an index of `probe_common::field`), if this kernel has it.
 #[inline(always)]
 pub fn offset(field: usize) -> Option<u64> {
@@ -26,4 +34,18 @@ pub fn offset(field: usize) -> Option<u64> {
 pub fn pids_on_cgroup_v1() -> bool {
     // SAFETY: a plain static; volatile for the same reason as above.
     unsafe { read_volatile(&raw const PIDS_ON_CGROUP_V1) != 0 }
+}
+
+/// Address of the RTNL mutex.
+#[inline(always)]
+pub fn rtnl_mutex() -> u64 {
+    // SAFETY: a plain static; volatile for the same reason as above.
+    unsafe { read_volatile(&raw const RTNL_MUTEX) }
+}
+
+/// Shortest wait for the RTNL mutex that gets a record of its own (ns).
+#[inline(always)]
+pub fn rtnl_least_wait() -> u64 {
+    // SAFETY: a plain static; volatile for the same reason as above.
+    unsafe { read_volatile(&raw const RTNL_LEAST_WAIT) }
 }

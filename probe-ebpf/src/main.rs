@@ -11,6 +11,7 @@ mod globals;
 mod kernel;
 mod netlink;
 mod output;
+mod rtnl;
 mod tc;
 mod tc_syscall;
 

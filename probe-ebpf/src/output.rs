@@ -13,6 +13,7 @@ use probe_common::{
     counter,
     fork::ForkRecord,
     netlink::NetlinkRecord,
+    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
     tc::{LinkGoneRecord, TcRecord},
     wire::{COMM_LEN, Header},
 };
@@ -47,12 +48,21 @@ macro_rules! records {
 /// Puts the records' types into the object's BTF, where a test compares their layouts with the
 /// agent's. The byte is there because the kernel refuses a variable without a size.
 #[repr(C)]
-pub struct RecordTypes([TcRecord; 0], [LinkGoneRecord; 0], [ForkRecord; 0], [NetlinkRecord; 0], u8);
+pub struct RecordTypes(
+    [TcRecord; 0],
+    [LinkGoneRecord; 0],
+    [ForkRecord; 0],
+    [NetlinkRecord; 0],
+    [RtnlWaitRecord; 0],
+    [Party; 0],
+    [RtnlShortRecord; 0],
+    u8,
+);
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], 0);
 
-records!(TcRecord, LinkGoneRecord, ForkRecord, NetlinkRecord);
+records!(TcRecord, LinkGoneRecord, ForkRecord, NetlinkRecord, RtnlWaitRecord, RtnlShortRecord);
 
 /// Adds `by` to a counter of a signal.
 #[inline(always)]

@@ -50,6 +50,10 @@ unsafe impl Plain for probe_common::tc::LinkGoneRecord {}
 unsafe impl Plain for probe_common::fork::ForkRecord {}
 // SAFETY: as above.
 unsafe impl Plain for probe_common::netlink::NetlinkRecord {}
+// SAFETY: as above.
+unsafe impl Plain for probe_common::rtnl::RtnlWaitRecord {}
+// SAFETY: as above.
+unsafe impl Plain for probe_common::rtnl::RtnlShortRecord {}
 
 /// Copies a wire structure from the start of `bytes`, whatever their alignment. A longer record is
 /// fine: a newer object may append fields.

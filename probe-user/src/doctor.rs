@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::{
     cli::say,
+    config::rtnl::RtnlConfig,
     enrich::cgroup::PidsHierarchy,
     kernel::{
         facts::{Facts, Lockdown},
@@ -97,7 +98,8 @@ fn examine(rung: Option<Rung>) -> Result<Report, ProbeError> {
         None => "none",
     };
     let pids_on_cgroup_v1 = pids_controller == "v1";
-    let options = Options { rung, pids_on_cgroup_v1, kernel_log: false };
+    let rtnl_least_wait_ns = RtnlConfig::default().least_wait_ns();
+    let options = Options { rung, pids_on_cgroup_v1, kernel_log: false, rtnl_least_wait_ns };
     let probe = Probe::load(&facts, &offsets, options)?;
     Ok(Report {
         covered: probe.coverage.iter().all(|covered| covered.rung.is_some()),

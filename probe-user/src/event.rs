@@ -1,6 +1,6 @@
 //! Events: decoded wire records, typed to the edge.
 
-use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, tc::TcChange};
+use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, rtnl::RtnlWaits, tc::TcChange};
 
 /// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
 pub type BootNs = u64;
@@ -65,6 +65,7 @@ pub enum Body {
     Tc(TcChange),
     Fork(ForkFailure),
     Netlink(NetlinkChange),
+    Rtnl(RtnlWaits),
     /// Something that was looked up, not told: every detector gets it.
     Polled(Fact),
 }

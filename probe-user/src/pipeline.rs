@@ -51,6 +51,7 @@ impl Pipeline {
         if let Some((signal, kind)) = kind_label(kind) {
             count(&self.metrics, signal, kind);
         }
+        self.metrics.histograms.observe(&event);
         self.enricher.remember(&event);
         if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {
             detector.observe(&event, &mut self.conditions);

@@ -76,7 +76,8 @@ pub fn run(
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let pids_on_cgroup_v1 = PidsHierarchy::find().is_some_and(|hierarchy| hierarchy.is_v1());
-    let options = Options { rung, kernel_log, pids_on_cgroup_v1 };
+    let rtnl_least_wait_ns = config.rtnl.least_wait_ns();
+    let options = Options { rung, kernel_log, pids_on_cgroup_v1, rtnl_least_wait_ns };
     let facts = Facts::read();
     let offsets = offsets(&facts);
     // Before any other thread: attaching may enter a mount namespace for tracefs.

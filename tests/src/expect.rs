@@ -10,6 +10,7 @@ use crate::finding::{Finding, Severity};
 #[derive(Clone, Debug)]
 pub struct Expectation {
     checks: Vec<Check>,
+    hook: Option<(&'static str, &'static str)>,
 }
 
 /// One check of one field, named by its JSON pointer.
@@ -31,13 +32,25 @@ impl Expectation {
     /// A finding of this rule that fires.
     #[must_use]
     pub fn firing(rule: &'static str) -> Self {
-        Self { checks: Vec::new() }.is("/rule", rule).is("/state", "firing")
+        Self { checks: Vec::new(), hook: None }.is("/rule", rule).is("/state", "firing")
     }
 
     /// The end of a finding seen before.
     #[must_use]
     pub fn resolved(id: &str) -> Self {
-        Self { checks: Vec::new() }.is("/id", id).is("/state", "resolved")
+        Self { checks: Vec::new(), hook: None }.is("/id", id).is("/state", "resolved")
+    }
+
+    /// It comes of this signal's hook alone: where no rung carries that, nothing may be said.
+    #[must_use]
+    pub fn unless_blind(self, signal: &'static str, hook: &'static str) -> Self {
+        Self { hook: Some((signal, hook)), ..self }
+    }
+
+    /// The signal and the hook without which it cannot come.
+    #[must_use]
+    pub const fn hook(&self) -> Option<(&'static str, &'static str)> {
+        self.hook
     }
 
     /// How bad it must be called.

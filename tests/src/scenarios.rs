@@ -5,5 +5,6 @@ pub mod fork_pids_max;
 pub mod netlink_leak;
 pub mod netlink_seed;
 pub mod quiet_control;
+pub mod rtnl_pressure;
 pub mod tc_agents;
 pub mod tc_handle_toggle;

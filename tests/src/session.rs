@@ -83,9 +83,15 @@ impl<'a> Session<'a> {
     }
 
     fn catch(&mut self, played: Played, resolves: bool) -> Result<Vec<Catch>> {
-        self.provoked.extend(played.expected.iter().cloned());
         let mut catches = Vec::new();
         for expected in &played.expected {
+            if let Some((signal, hook)) = expected.hook()
+                && self.agent.uses_rung(signal, hook, "none")?
+            {
+                self.progress(format!("nothing may be said: {signal}/{hook} is not covered here"));
+                continue;
+            }
+            self.provoked.push(expected.clone());
             let arrival = self.agent.expect(expected)?;
             let latency = arrival.at.since(played.since);
             catches.push(Catch { arrival, latency_ms: u64::try_from(latency.as_millis())? });

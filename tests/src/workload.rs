@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 pub mod fork;
 mod netlink;
+mod rtnl;
 mod tc_agent;
 mod tc_target;
 mod tc_toggle;
@@ -51,6 +52,12 @@ pub enum Workload {
     NetlinkHold(netlink::Hold),
     /// Open a netlink socket, use it, close it, again and again.
     NetlinkChurn(netlink::Churn),
+    /// Make and delete many links without end.
+    RtnlStorm(rtnl::Storm),
+    /// Change a link without end, several at a time.
+    RtnlTouch(rtnl::Touch),
+    /// Look at the links again and again.
+    RtnlShow(rtnl::Show),
 }
 
 /// Plays a workload in this process.
@@ -64,6 +71,9 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::NetlinkLeak(args) => netlink::leak(args),
         Workload::NetlinkHold(args) => netlink::hold(args),
         Workload::NetlinkChurn(args) => netlink::churn(args),
+        Workload::RtnlStorm(args) => rtnl::storm(args),
+        Workload::RtnlTouch(args) => rtnl::touch(args),
+        Workload::RtnlShow(args) => rtnl::show(args),
     }
 }
 

@@ -1,10 +1,13 @@
-//! The current task: ids, parent, cgroup, network namespace.
+//! Tasks: ids, parent, cgroup, network namespace. Mostly the current one.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
-use probe_common::{field as f, tc::TcRecord};
+use probe_common::{field as f, rtnl::Party, tc::TcRecord, wire::COMM_LEN};
 
 use super::{copy_str, field, net, read_at};
 use crate::globals::{offset, pids_on_cgroup_v1};
+
+/// `PF_WQ_WORKER` of include/linux/sched.h: a worker of a workqueue.
+const PF_WQ_WORKER: u32 = 0x20;
 
 /// Address of the current `task_struct`.
 #[inline(always)]
@@ -31,10 +34,25 @@ fn pids_cgroup_id() -> Option<u64> {
     cgroup_id_of(pids_css()?)
 }
 
+/// The same id as [`cgroup_id`] for any task.
+#[inline(always)]
+fn cgroup_id_of_task(task: u64) -> Option<u64> {
+    if pids_on_cgroup_v1() {
+        return cgroup_id_of(pids_css_of(task)?);
+    }
+    let set: u64 = field(task, f::TASK_CGROUPS)?;
+    id_of(field(set, f::CSS_SET_DFL_CGRP)?)
+}
+
 /// The current task's state in the pids controller (`struct cgroup_subsys_state *`).
 #[inline(always)]
 pub fn pids_css() -> Option<u64> {
-    let set: u64 = field(current(), f::TASK_CGROUPS)?;
+    pids_css_of(current())
+}
+
+#[inline(always)]
+fn pids_css_of(task: u64) -> Option<u64> {
+    let set: u64 = field(task, f::TASK_CGROUPS)?;
     let slot = offset(f::CSS_SET_SUBSYS)? + 8 * offset(f::PIDS_CGRP_ID)?;
     read_at(set + slot)
 }
@@ -42,7 +60,12 @@ pub fn pids_css() -> Option<u64> {
 /// Id of the cgroup a controller's state belongs to.
 #[inline(always)]
 pub fn cgroup_id_of(css: u64) -> Option<u64> {
-    let cgroup: u64 = field(css, f::CSS_CGROUP)?;
+    id_of(field(css, f::CSS_CGROUP)?)
+}
+
+/// Id of a cgroup (`struct cgroup *`).
+#[inline(always)]
+fn id_of(cgroup: u64) -> Option<u64> {
     let node: u64 = field(cgroup, f::CGROUP_KN)?;
     field(node, f::KERNFS_NODE_ID)
 }
@@ -84,11 +107,42 @@ pub fn is_last_thread() -> bool {
 /// Writes who started the current process: `tc` is only the hand of the agent that ran it.
 #[inline(always)]
 pub fn copy_parent(record: &mut TcRecord) {
-    let Some(parent) = field::<u64>(current(), f::TASK_REAL_PARENT) else {
-        return;
-    };
-    record.parent_tgid = field(parent, f::TASK_TGID).unwrap_or(0);
-    if let Some(comm) = offset(f::TASK_COMM) {
-        copy_str(&mut record.parent_comm, parent + comm);
+    if let Some(parent) = field::<u64>(current(), f::TASK_REAL_PARENT) {
+        record.parent_tgid = name(parent, &mut record.parent_comm);
     }
+}
+
+/// Writes a task's name and returns its process id; 0 when unknown.
+#[inline(always)]
+fn name(task: u64, comm: &mut [u8; COMM_LEN]) -> u32 {
+    if let Some(offset) = offset(f::TASK_COMM) {
+        copy_str(comm, task + offset);
+    }
+    field(task, f::TASK_TGID).unwrap_or(0)
+}
+
+/// Writes who a task is, and what for when it is a worker of the kernel's. The task may be another
+/// one than the current; all is read through checked addresses.
+#[inline(always)]
+pub fn describe(task: u64, party: &mut Party) {
+    party.tgid = name(task, &mut party.comm);
+    party.cgroup_id = cgroup_id_of_task(task).unwrap_or(0);
+    if field::<u32>(task, f::TASK_FLAGS).is_some_and(|flags| flags & PF_WQ_WORKER != 0) {
+        // Workers change their name with the work only in /proc (kernel/workqueue.c).
+        if let Some(desc) = worker(task).zip(offset(f::WORKER_DESC)) {
+            copy_str(&mut party.work, desc.0 + desc.1);
+        }
+    } else if let Some(parent) = field::<u64>(task, f::TASK_REAL_PARENT) {
+        party.parent_tgid = name(parent, &mut party.parent_comm);
+    }
+}
+
+/// The `struct worker` of a worker's task, as kthread_data() finds it (kernel/kthread.c).
+#[inline(always)]
+fn worker(task: u64) -> Option<u64> {
+    let kthread: u64 = match field(task, f::TASK_WORKER_PRIVATE) {
+        Some(kthread) => kthread,
+        None => field(task, f::TASK_SET_CHILD_TID)?,
+    };
+    field(kthread, f::KTHREAD_DATA)
 }

@@ -84,7 +84,7 @@ fn line(text: &str, offset: usize) -> usize {
 impl Config {
     /// Two values that do not go together: section, key and what is wrong.
     fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
-        let (tc, netlink) = (&self.tc, &self.netlink);
+        let (tc, netlink, rtnl) = (&self.tc, &self.netlink, &self.rtnl);
         let above = |low: &str, critical: usize, warn: usize| {
             (critical < warn).then(|| format!("{critical} is below {low} ({warn}); it must not be"))
         };
@@ -93,6 +93,12 @@ impl Config {
             .or_else(|| {
                 above("warn_open", netlink.critical_open, netlink.warn_open)
                     .map(|message| ("netlink", "critical_open", message))
+            })
+            .or_else(|| {
+                let (warn, critical) = (rtnl.warn_waited, rtnl.critical_waited);
+                let message =
+                    || format!("{critical} is below warn_waited ({warn}); it must not be");
+                (critical.ns() < warn.ns()).then(|| ("rtnl", "critical_waited", message()))
             })
     }
 }

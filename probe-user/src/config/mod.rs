@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 pub mod fork;
 pub mod load;
 pub mod netlink;
+pub mod rtnl;
 pub mod span;
 pub mod tc;
 
@@ -19,6 +20,7 @@ pub struct Config {
     pub tc: tc::TcConfig,
     pub fork: fork::ForkConfig,
     pub netlink: netlink::NetlinkConfig,
+    pub rtnl: rtnl::RtnlConfig,
 }
 
 /// How findings are printed on stdout.

@@ -1,6 +1,6 @@
 //! Values with a range: a mistake says what is allowed.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use jiff::{SignedDuration, fmt::friendly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -25,6 +25,13 @@ impl Span {
     }
 }
 
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let span = SignedDuration::try_from(self.0).unwrap_or_default();
+        f.write_str(&friendly::SpanPrinter::new().duration_to_string(&span))
+    }
+}
+
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -42,8 +49,7 @@ impl<'de> Deserialize<'de> for Span {
 
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let span = SignedDuration::try_from(self.0).unwrap_or_default();
-        serializer.serialize_str(&friendly::SpanPrinter::new().duration_to_string(&span))
+        serializer.collect_str(self)
     }
 }
 

@@ -9,7 +9,10 @@ use serde::Serialize;
 use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
-    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::evidence::TcEvidence},
+    signals::{
+        fork::ForkEvidence, netlink::NetlinkEvidence, rtnl::evidence::RtnlEvidence,
+        tc::evidence::TcEvidence,
+    },
 };
 
 pub mod book;
@@ -102,6 +105,7 @@ pub enum Evidence {
     Tc(TcEvidence),
     Fork(ForkEvidence),
     Netlink(NetlinkEvidence),
+    Rtnl(RtnlEvidence),
 }
 
 impl Evidence {
@@ -112,6 +116,8 @@ impl Evidence {
             Self::Tc(evidence) => evidence.summary(subject),
             Self::Fork(evidence) => evidence.summary(subject),
             Self::Netlink(evidence) => evidence.summary(subject),
+            // The subject is the holder it fired for; the first holder may be another one by now.
+            Self::Rtnl(evidence) => evidence.summary(),
         }
     }
 }

@@ -4,7 +4,11 @@ use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::{fields::VMLINUX, tracefs};
+use super::{
+    fields::VMLINUX,
+    symbols::{self, RTNL_MUTEX, SymbolError},
+    tracefs,
+};
 
 /// `/sys/kernel/security/lockdown` (man 7 kernel_lockdown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +52,9 @@ pub struct Facts {
     pub tracefs: bool,
     /// Capabilities this process lacks.
     pub missing_capabilities: Vec<Capability>,
+    /// Address of the RTNL mutex, or why it is not known.
+    #[serde(skip)]
+    pub rtnl_mutex: Result<u64, SymbolError>,
 }
 
 impl Facts {
@@ -62,6 +69,7 @@ impl Facts {
             kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             tracefs: tracefs::is_mounted(),
             missing_capabilities: missing_capabilities(&text("/proc/self/status")),
+            rtnl_mutex: symbols::address_of(RTNL_MUTEX),
         }
     }
 

@@ -16,7 +16,10 @@ use crate::{
     signals::{Detector, SIGNALS, netlink},
 };
 
+mod histograms;
 pub mod http;
+
+use histograms::Histograms;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -38,6 +41,7 @@ pub struct Metrics {
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
+    pub histograms: Histograms,
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -153,6 +157,7 @@ impl Metrics {
                 &["sink", "outcome"],
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
+            histograms: Histograms::new(r)?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;
@@ -269,23 +274,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_series_that_can_be_known_is_there_from_the_start() {
-        let metrics = Metrics::new().unwrap();
-        let text = String::from_utf8(metrics.encode().unwrap()).unwrap();
-        for series in [
-            "nodeprobe_events_total{kind=\"request\",signal=\"tc\"} 0",
-            "nodeprobe_events_total{kind=\"failed\",signal=\"fork\"} 0",
-            "nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 0",
-            "nodeprobe_findings_total{rule=\"netlink-leak\",severity=\"critical\"} 0",
-            "nodeprobe_decode_errors_total{reason=\"truncated\"} 0",
-            "nodeprobe_seeded_total{signal=\"netlink\"} 0",
-            "nodeprobe_build_info{",
-        ] {
-            assert!(text.contains(series), "{series} not in\n{text}");
-        }
-    }
-}
+mod tests;

@@ -64,6 +64,8 @@ pub struct Attachment {
     pub target: Target,
     /// Whether the step works without it.
     pub optional: bool,
+    /// Whether it compares locks with the RTNL mutex, whose address must be known.
+    pub needs_rtnl_mutex: bool,
 }
 
 /// An attach point.
@@ -92,12 +94,18 @@ impl Attachment {
     /// A program the step needs.
     #[must_use]
     pub const fn new(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: false }
+        Self { program, target, optional: false, needs_rtnl_mutex: false }
     }
 
     /// A program the step can do without.
     #[must_use]
     pub const fn optional(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: true }
+        Self { optional: true, ..Self::new(program, target) }
+    }
+
+    /// A program the step needs, and that needs to know the RTNL mutex.
+    #[must_use]
+    pub const fn of_rtnl_mutex(program: &'static str, target: Target) -> Self {
+        Self { needs_rtnl_mutex: true, ..Self::new(program, target) }
     }
 }

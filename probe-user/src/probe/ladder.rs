@@ -127,6 +127,9 @@ impl<'a> Ladder<'a> {
     }
 
     fn attach_part(&mut self, part: &Attachment) -> Result<(), Refusal> {
+        if part.needs_rtnl_mutex {
+            self.facts.rtnl_mutex.clone()?;
+        }
         let key = (part.program, part.target.to_string());
         if self.attached.contains(&key) {
             return Ok(());

@@ -6,7 +6,10 @@ use aya::programs::ProgramError;
 use thiserror::Error;
 
 use super::hook::{Rung, Target};
-use crate::kernel::facts::{Facts, Lockdown};
+use crate::kernel::{
+    facts::{Facts, Lockdown},
+    symbols::SymbolError,
+};
 
 /// What the kernel or the host refuses.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum Refusal {
     NoTracefs(String),
     #[error("this kernel has no {0}")]
     NoTarget(Target),
+    #[error(transparent)]
+    NoSymbol(#[from] SymbolError),
     #[error("this hook has no such rung")]
     NoSuchRung,
     #[error("the verifier refuses program {program}: {reason}")]

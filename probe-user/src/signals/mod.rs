@@ -14,9 +14,11 @@ use crate::{
 mod bounded;
 pub mod fork;
 pub mod netlink;
+pub mod rtnl;
 pub mod tc;
 #[cfg(test)]
 mod testing;
+mod tools;
 mod window;
 
 /// A family of hooks, events and a detector.
@@ -54,7 +56,7 @@ pub trait Detector: Send {
 }
 
 /// Every signal, in the order of their wire index.
-pub static SIGNALS: [&Signal; 3] = [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL];
+pub static SIGNALS: [&Signal; 4] = [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &rtnl::SIGNAL];
 
 /// The signal that owns a record kind.
 #[must_use]

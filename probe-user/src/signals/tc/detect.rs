@@ -46,7 +46,7 @@ impl Detector for TcDetector {
                 self.slots.link_gone(netns, *ifindex);
                 self.points.link_gone(netns, *ifindex);
             }
-            Body::Fork(_) | Body::Netlink(_) | Body::Polled(_) => {}
+            Body::Fork(_) | Body::Netlink(_) | Body::Rtnl(_) | Body::Polled(_) => {}
         }
     }
 

@@ -1,12 +1,13 @@
 //! Who attached what, so that a removal by somebody else can name both.
 
 use super::{Object, TcRequest};
-use crate::event::{BootNs, Comm, Event};
+use crate::{
+    event::{BootNs, Comm, Event},
+    signals::tools::is_tool,
+};
 
 /// Owners remembered at one point: agents that share one use two or three priorities.
 const MOST_OWNERS: usize = 8;
-/// Programs that only carry out what whoever started them wants.
-const TOOLS: [&[u8]; 2] = [b"tc", b"ip"];
 
 /// The agent behind a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ impl Agent {
     pub fn behind(event: &Event, request: &TcRequest) -> Self {
         let own = Self { pid: event.context.pid, comm: event.context.comm };
         match request.started_by {
-            Some((pid, comm)) if TOOLS.contains(&own.comm.bytes()) => Self { pid, comm },
+            Some((pid, comm)) if is_tool(&own.comm) => Self { pid, comm },
             _ => own,
         }
     }
