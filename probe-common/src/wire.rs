@@ -11,8 +11,10 @@ pub mod signal {
     pub const FORK: u32 = 1;
     /// Netlink sockets.
     pub const NETLINK: u32 = 2;
+    /// File descriptors of every kind: polled, so it has no record kinds and its counters stay 0.
+    pub const FD: u32 = 3;
     /// Number of signals.
-    pub const COUNT: u32 = 3;
+    pub const COUNT: u32 = 4;
 }
 
 /// Record kinds: the signal in the high byte, what happened in the low byte.

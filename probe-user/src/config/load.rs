@@ -84,7 +84,7 @@ fn line(text: &str, offset: usize) -> usize {
 impl Config {
     /// Two values that do not go together: section, key and what is wrong.
     fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
-        let (tc, netlink) = (&self.tc, &self.netlink);
+        let (tc, netlink, fd) = (&self.tc, &self.netlink, &self.fd);
         let above = |low: &str, critical: usize, warn: usize| {
             (critical < warn).then(|| format!("{critical} is below {low} ({warn}); it must not be"))
         };
@@ -93,6 +93,10 @@ impl Config {
             .or_else(|| {
                 above("warn_open", netlink.critical_open, netlink.warn_open)
                     .map(|message| ("netlink", "critical_open", message))
+            })
+            .or_else(|| {
+                above("breakdown_at", fd.warn_open, fd.breakdown_at)
+                    .map(|message| ("fd", "warn_open", message))
             })
     }
 }

@@ -9,7 +9,9 @@ use serde::Serialize;
 use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
-    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::evidence::TcEvidence},
+    signals::{
+        fd::FdEvidence, fork::ForkEvidence, netlink::NetlinkEvidence, tc::evidence::TcEvidence,
+    },
 };
 
 pub mod book;
@@ -102,6 +104,7 @@ pub enum Evidence {
     Tc(TcEvidence),
     Fork(ForkEvidence),
     Netlink(NetlinkEvidence),
+    Fd(FdEvidence),
 }
 
 impl Evidence {
@@ -112,6 +115,7 @@ impl Evidence {
             Self::Tc(evidence) => evidence.summary(subject),
             Self::Fork(evidence) => evidence.summary(subject),
             Self::Netlink(evidence) => evidence.summary(subject),
+            Self::Fd(evidence) => evidence.summary(subject),
         }
     }
 }

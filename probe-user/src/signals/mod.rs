@@ -12,11 +12,13 @@ use crate::{
 };
 
 mod bounded;
+pub mod fd;
 pub mod fork;
 pub mod netlink;
 pub mod tc;
 #[cfg(test)]
 mod testing;
+mod trend;
 mod window;
 
 /// A family of hooks, events and a detector.
@@ -25,7 +27,7 @@ pub struct Signal {
     pub wire: u32,
     /// Name in findings, metrics and documentation.
     pub name: &'static str,
-    /// What it takes from the kernel.
+    /// What it takes from the kernel; nothing when it lives by polled facts alone.
     pub hooks: &'static [Hook],
     /// Record kinds with their metric labels.
     pub kinds: &'static [(u16, &'static str)],
@@ -54,7 +56,7 @@ pub trait Detector: Send {
 }
 
 /// Every signal, in the order of their wire index.
-pub static SIGNALS: [&Signal; 3] = [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL];
+pub static SIGNALS: [&Signal; 4] = [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &fd::SIGNAL];
 
 /// The signal that owns a record kind.
 #[must_use]
@@ -82,6 +84,7 @@ mod tests {
         let mut kinds = HashSet::new();
         for (index, signal) in SIGNALS.iter().enumerate() {
             assert_eq!(signal.wire as usize, index, "{}", signal.name);
+            assert_eq!(signal.hooks.is_empty(), signal.kinds.is_empty(), "{}", signal.name);
             for (kind, label) in signal.kinds {
                 assert_eq!(u32::from(kind >> 8), signal.wire, "{label}");
                 assert!(kinds.insert(*kind), "{label} twice");
