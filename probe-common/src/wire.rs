@@ -13,8 +13,10 @@ pub mod signal {
     pub const NETLINK: u32 = 2;
     /// Waits for the RTNL mutex.
     pub const RTNL: u32 = 3;
+    /// File descriptors of every kind: polled, so it has no record kinds and its counters stay 0.
+    pub const FD: u32 = 4;
     /// Number of signals.
-    pub const COUNT: u32 = 4;
+    pub const COUNT: u32 = 5;
 }
 
 /// Record kinds: the signal in the high byte, what happened in the low byte.

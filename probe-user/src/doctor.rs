@@ -22,6 +22,7 @@ use crate::{
         object::{Options, Probe, ProbeError},
         refusal::chain,
     },
+    signals::SIGNALS,
 };
 
 /// How the report is printed.
@@ -42,6 +43,8 @@ struct Report {
     /// Fields of kernel structures that this kernel's BTF does not have.
     missing_fields: Vec<String>,
     hooks: Vec<HookReport>,
+    /// Signals that take nothing from the kernel's hooks, but look things up now and then.
+    polled: Vec<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -111,6 +114,11 @@ fn examine(rung: Option<Rung>) -> Result<Report, ProbeError> {
             .map(|field| format!("{}.{}", field.container, field.member))
             .collect(),
         hooks: probe.coverage.iter().map(hook_report).collect(),
+        polled: SIGNALS
+            .iter()
+            .filter(|signal| signal.hooks.is_empty())
+            .map(|signal| signal.name)
+            .collect(),
     })
 }
 
@@ -172,6 +180,11 @@ fn human(report: &Report) -> String {
         for part in &hook.without {
             lines.push(format!("  without {}: {}", part.program, part.why));
         }
+    }
+    for signal in &report.polled {
+        lines.push(String::new());
+        lines.push(format!("{signal}: polled"));
+        lines.push("  needs no hook".into());
     }
     lines.push(String::new());
     let verdict =

@@ -2,6 +2,10 @@
 
 use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, rtnl::RtnlWaits, tc::TcChange};
 
+mod fds;
+
+pub use fds::{FdKind, FdKinds, FdRound, NodeFiles, ProcessFds};
+
 /// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
 pub type BootNs = u64;
 
@@ -75,6 +79,10 @@ pub enum Body {
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
+    /// Open fds of one process.
+    ProcessFds(ProcessFds),
+    /// A round through all processes' fds is over.
+    FdRound(FdRound),
 }
 
 /// Tasks of the whole node.
@@ -90,13 +98,15 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 1] = ["node_tasks"];
+    pub const LABELS: [&'static str; 3] = ["node_tasks", "process_fds", "fd_round"];
 
     /// The kind of fact as a metric label.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Self::NodeTasks(_) => Self::LABELS[0],
+            Self::ProcessFds(_) => Self::LABELS[1],
+            Self::FdRound(_) => Self::LABELS[2],
         }
     }
 }

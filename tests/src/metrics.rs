@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::HANG_GUARD;
 
 /// Every signal the agent has.
-pub const SIGNALS: [&str; 4] = ["tc", "fork", "netlink", "rtnl"];
+pub const SIGNALS: [&str; 5] = ["tc", "fork", "netlink", "rtnl", "fd"];
 
 /// Fetches the text of `http://ADDRESS/PATH`.
 pub fn scrape(url: &str) -> Result<String> {

@@ -84,23 +84,29 @@ fn line(text: &str, offset: usize) -> usize {
 impl Config {
     /// Two values that do not go together: section, key and what is wrong.
     fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
-        let (tc, netlink, rtnl) = (&self.tc, &self.netlink, &self.rtnl);
-        let above = |low: &str, critical: usize, warn: usize| {
-            (critical < warn).then(|| format!("{critical} is below {low} ({warn}); it must not be"))
-        };
-        above("warn_writes", tc.critical_writes, tc.warn_writes)
-            .map(|message| ("tc", "critical_writes", message))
-            .or_else(|| {
-                above("warn_open", netlink.critical_open, netlink.warn_open)
-                    .map(|message| ("netlink", "critical_open", message))
-            })
-            .or_else(|| {
-                let (warn, critical) = (rtnl.warn_waited, rtnl.critical_waited);
-                let message =
-                    || format!("{critical} is below warn_waited ({warn}); it must not be");
-                (critical.ns() < warn.ns()).then(|| ("rtnl", "critical_waited", message()))
-            })
+        let Self { tc, netlink, rtnl, fd, .. } = self;
+        [
+            ("tc", "critical_writes", below(tc.critical_writes, "warn_writes", tc.warn_writes)),
+            (
+                "netlink",
+                "critical_open",
+                below(netlink.critical_open, "warn_open", netlink.warn_open),
+            ),
+            (
+                "rtnl",
+                "critical_waited",
+                below(rtnl.critical_waited, "warn_waited", rtnl.warn_waited),
+            ),
+            ("fd", "warn_open", below(fd.warn_open, "breakdown_at", fd.breakdown_at)),
+        ]
+        .into_iter()
+        .find_map(|(section, key, message)| Some((section, key, message?)))
     }
+}
+
+/// What is wrong when a value is below another one that it must not be below.
+fn below<T: PartialOrd + std::fmt::Display>(value: T, other: &str, than: T) -> Option<String> {
+    (value < than).then(|| format!("{value} is below {other} ({than}); it must not be"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub mod fd;
 pub mod fork;
 pub mod load;
 pub mod netlink;
@@ -21,6 +22,7 @@ pub struct Config {
     pub fork: fork::ForkConfig,
     pub netlink: netlink::NetlinkConfig,
     pub rtnl: rtnl::RtnlConfig,
+    pub fd: fd::FdConfig,
 }
 
 /// How findings are printed on stdout.

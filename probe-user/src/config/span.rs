@@ -6,7 +6,7 @@ use jiff::{SignedDuration, fmt::friendly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A span of time of at least a second and at most a week, written `60s`, `2m` or `1h 30m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 
 impl Span {

@@ -60,7 +60,7 @@ impl Enricher {
         let path = cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
         let unresolved = match &condition.evidence {
             Evidence::Fork(ForkEvidence { cause, .. }) => *cause == Cause::Unresolved,
-            Evidence::Tc(_) | Evidence::Netlink(_) | Evidence::Rtnl(_) => false,
+            Evidence::Tc(_) | Evidence::Netlink(_) | Evidence::Rtnl(_) | Evidence::Fd(_) => false,
         };
         Subject {
             container_id: path.and_then(container::id).map(str::to_owned),

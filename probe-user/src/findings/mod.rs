@@ -10,7 +10,7 @@ use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
     signals::{
-        fork::ForkEvidence, netlink::NetlinkEvidence, rtnl::evidence::RtnlEvidence,
+        fd::FdEvidence, fork::ForkEvidence, netlink::NetlinkEvidence, rtnl::evidence::RtnlEvidence,
         tc::evidence::TcEvidence,
     },
 };
@@ -106,6 +106,7 @@ pub enum Evidence {
     Fork(ForkEvidence),
     Netlink(NetlinkEvidence),
     Rtnl(RtnlEvidence),
+    Fd(FdEvidence),
 }
 
 impl Evidence {
@@ -118,6 +119,7 @@ impl Evidence {
             Self::Netlink(evidence) => evidence.summary(subject),
             // The subject is the holder it fired for; the first holder may be another one by now.
             Self::Rtnl(evidence) => evidence.summary(),
+            Self::Fd(evidence) => evidence.summary(subject),
         }
     }
 }

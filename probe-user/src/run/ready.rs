@@ -13,7 +13,12 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
             let mut hooks = coverage.iter().filter(|covered| covered.signal.name == signal.name);
             // The first hook of a signal is the one it lives by.
             let rung = hooks.next().and_then(|covered| covered.rung);
-            format!("{}={}", signal.name, rung.map_or("none", |rung| rung.name()))
+            let name = match rung {
+                _ if signal.hooks.is_empty() => "polled",
+                Some(rung) => rung.name(),
+                None => "none",
+            };
+            format!("{}={name}", signal.name)
         })
         .collect();
     let metrics = metrics.map_or_else(

@@ -12,6 +12,7 @@ use crate::{
 };
 
 mod bounded;
+pub mod fd;
 pub mod fork;
 pub mod netlink;
 pub mod rtnl;
@@ -19,6 +20,7 @@ pub mod tc;
 #[cfg(test)]
 mod testing;
 mod tools;
+mod trend;
 mod window;
 
 /// A family of hooks, events and a detector.
@@ -27,7 +29,7 @@ pub struct Signal {
     pub wire: u32,
     /// Name in findings, metrics and documentation.
     pub name: &'static str,
-    /// What it takes from the kernel.
+    /// What it takes from the kernel; nothing when it lives by polled facts alone.
     pub hooks: &'static [Hook],
     /// Record kinds with their metric labels.
     pub kinds: &'static [(u16, &'static str)],
@@ -56,7 +58,8 @@ pub trait Detector: Send {
 }
 
 /// Every signal, in the order of their wire index.
-pub static SIGNALS: [&Signal; 4] = [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &rtnl::SIGNAL];
+pub static SIGNALS: [&Signal; 5] =
+    [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &rtnl::SIGNAL, &fd::SIGNAL];
 
 /// The signal that owns a record kind.
 #[must_use]
@@ -84,6 +87,7 @@ mod tests {
         let mut kinds = HashSet::new();
         for (index, signal) in SIGNALS.iter().enumerate() {
             assert_eq!(signal.wire as usize, index, "{}", signal.name);
+            assert_eq!(signal.hooks.is_empty(), signal.kinds.is_empty(), "{}", signal.name);
             for (kind, label) in signal.kinds {
                 assert_eq!(u32::from(kind >> 8), signal.wire, "{label}");
                 assert!(kinds.insert(*kind), "{label} twice");

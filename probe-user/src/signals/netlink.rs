@@ -7,7 +7,7 @@ use probe_common::{
 };
 use serde::Serialize;
 
-use super::Signal;
+use super::{Signal, trend::duration_label};
 use crate::{
     decode::{self, DecodeError},
     enrich::subject::Subject,
@@ -143,8 +143,20 @@ pub struct NetlinkEvidence {
     pub buckets: u64,
     /// Length of a bucket (s).
     pub bucket_seconds: u64,
-    /// Growth over the history (sockets an hour).
+    /// Growth over the history, by least squares (sockets an hour).
     pub growth_per_hour: i64,
+    /// How much of the ups and downs that line explains (percent).
+    pub confidence_percent: u64,
+    /// Fds of every kind the process had at the last look; absent when nobody looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fds: Option<u64>,
+    /// Its soft `RLIMIT_NOFILE`; absent when unknown or unlimited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fd_limit: Option<u64>,
+    /// Time until these sockets have brought it to 80 % of that limit (s); absent when they do not
+    /// keep rising.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds_to_limit: Option<u64>,
 }
 
 impl NetlinkEvidence {
@@ -155,13 +167,19 @@ impl NetlinkEvidence {
             rate @ 1.. => format!(", growing by {rate} an hour"),
             _ => String::new(),
         };
+        let left = match (self.seconds_to_limit, self.fd_limit) {
+            (Some(left), Some(limit)) => {
+                format!(", 80 % of its limit of {limit} fds in {}", duration_label(left))
+            }
+            _ => String::new(),
+        };
         let age = match self.seeded {
             0 => format!("the oldest is {} s old", self.oldest_seconds),
             seeded if seeded == self.open => "all were open before the agent started".into(),
             seeded => format!("{seeded} of them were open before the agent started"),
         };
         format!(
-            "{} holds {} {} sockets open{growth}; {age}",
+            "{} holds {} {} sockets open{growth}{left}; {age}",
             subject.process_label(),
             self.open,
             self.protocol

@@ -1,5 +1,7 @@
 //! Net open sockets and their growth, per process and protocol.
 
+use rustc_hash::FxHashMap;
+
 use super::{
     NetlinkChange, NetlinkEvidence, protocol_name,
     rules::LEAK,
@@ -7,34 +9,77 @@ use super::{
 };
 use crate::{
     config::netlink::NetlinkConfig,
-    event::{Body, BootNs, Event},
+    event::{Body, BootNs, Event, Fact, ProcessFds},
     findings::{Condition, Evidence, Severity, Who},
-    signals::Detector,
+    signals::{
+        Detector,
+        trend::{self, SOON, Trend, most_of},
+    },
 };
+
+/// How well a line must fit the history to be projected (percent, R²).
+const LINE: u64 = 75;
 
 /// The detector of the netlink signal.
 pub struct NetlinkDetector {
     config: NetlinkConfig,
     sockets: Sockets,
     bucket_ends: Option<BootNs>,
+    /// Open fds of each process that holds sockets, and its limit.
+    fds: FxHashMap<u32, (u64, Option<u64>)>,
 }
 
 impl NetlinkDetector {
     /// A detector with the thresholds of `config`.
     #[must_use]
     pub fn new(config: &NetlinkConfig) -> Self {
-        Self { config: config.clone(), sockets: Sockets::default(), bucket_ends: None }
+        Self {
+            config: config.clone(),
+            sockets: Sockets::default(),
+            bucket_ends: None,
+            fds: FxHashMap::default(),
+        }
     }
 
-    fn severity(&self, holding: &Holding) -> Option<Severity> {
+    fn severity(&self, holder: Holder, holding: &Holding) -> Option<Severity> {
         let (config, open) = (&self.config, holding.per_netns());
-        // N buckets have N + 1 ends; fewer is too short a history to call it a trend.
-        let whole = holding.history.len() > config.buckets;
-        let rising = holding.rising() * 100 >= config.buckets * config.rising_percent;
         if open >= config.critical_open {
-            Some(Severity::Critical)
-        } else {
-            (open >= config.warn_open && whole && rising).then_some(Severity::Warning)
+            return Some(Severity::Critical);
+        }
+        if open < config.warn_open || !self.keeps_rising(holding) {
+            return None;
+        }
+        let soon = self.seconds_to_limit(holder, holding).is_some_and(|left| left <= SOON);
+        Some(if soon { Severity::Critical } else { Severity::Warning })
+    }
+
+    fn keeps_rising(&self, holding: &Holding) -> bool {
+        // N buckets have N + 1 ends; fewer is too short a history to call it a trend.
+        let whole = holding.history.len() > self.config.buckets;
+        whole && trend::rises(holding.rising(), self.config.buckets, self.config.rising_percent)
+    }
+
+    /// The line through the history of a holder.
+    fn trend(&self, holding: &Holding) -> Trend {
+        let bucket = self.config.bucket.ns();
+        let ends = (0u64..).map(|end| end.saturating_mul(bucket));
+        Trend::of(ends.zip(holding.history.iter().map(|open| *open as u64)))
+    }
+
+    /// Time until the process has most of the fds it may have, when its sockets keep rising.
+    fn seconds_to_limit(&self, holder: Holder, holding: &Holding) -> Option<u64> {
+        let (fds, limit) = *self.fds.get(&holder.0)?;
+        let trend = self.trend(holding);
+        let steady = self.keeps_rising(holding) && trend.confidence_percent() >= LINE;
+        // Some of the sockets may be younger than the last look at the fds.
+        let fds = fds.max(holding.open as u64);
+        steady.then(|| trend.seconds_until(fds, most_of(limit?)))?
+    }
+
+    /// Notes the fds of a process that holds sockets.
+    fn note_fds(&mut self, pid: u32, fds: &ProcessFds) {
+        if self.sockets.holds(pid) {
+            self.fds.insert(pid, (fds.open, fds.limit));
         }
     }
 
@@ -47,11 +92,8 @@ impl NetlinkDetector {
     ) -> Condition {
         let bucket = self.config.bucket.ns();
         let buckets = holding.history.len().saturating_sub(1);
-        let first = holding.history.front().copied().unwrap_or(0);
-        let last = holding.history.back().copied().unwrap_or(0);
-        let span = (bucket / 1_000_000).saturating_mul(buckets as u64).max(1);
-        let growth =
-            (last as i64 - first as i64) * 3_600_000 / i64::try_from(span).unwrap_or(i64::MAX);
+        let trend = self.trend(holding);
+        let fds = self.fds.get(&holder.0);
         let oldest = self.sockets.oldest(holder).unwrap_or(at);
         Condition {
             rule: &LEAK,
@@ -70,7 +112,11 @@ impl NetlinkDetector {
                 rising_buckets: holding.rising() as u64,
                 buckets: buckets as u64,
                 bucket_seconds: bucket / 1_000_000_000,
-                growth_per_hour: growth,
+                growth_per_hour: trend.per_hour(),
+                confidence_percent: trend.confidence_percent(),
+                fds: fds.map(|(open, _)| *open),
+                fd_limit: fds.and_then(|(_, limit)| *limit),
+                seconds_to_limit: self.seconds_to_limit(holder, holding),
             }),
         }
     }
@@ -84,14 +130,19 @@ impl NetlinkDetector {
             self.sockets.end_bucket(self.config.buckets);
             let missed = (now - ends) / bucket;
             self.bucket_ends = Some(ends.saturating_add((missed + 1).saturating_mul(bucket)));
+            self.sockets.forget_others(&mut self.fds);
         }
     }
 }
 
 impl Detector for NetlinkDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
-        let Body::Netlink(change) = &event.body else { return };
-        match *change {
+        let change = match &event.body {
+            Body::Netlink(change) => *change,
+            Body::Polled(Fact::ProcessFds(fds)) => return self.note_fds(event.context.pid, fds),
+            _ => return,
+        };
+        match change {
             NetlinkChange::Opened { socket, protocol } => {
                 let holder = self.sockets.open(socket, protocol, false, &event.context);
                 let Some((holder, holding)) =
@@ -117,7 +168,7 @@ impl Detector for NetlinkDetector {
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
         self.end_buckets(now);
         for (holder, holding) in self.sockets.holders() {
-            if let Some(severity) = self.severity(holding) {
+            if let Some(severity) = self.severity(holder, holding) {
                 out.push(self.condition(holder, holding, severity, now));
             }
         }

@@ -9,7 +9,9 @@ pub static LEAK: Rule = Rule {
               makes each fork of the process slower, and brings it nearer to its RLIMIT_NOFILE.",
     computed: "Sockets of one process and protocol that are open, divided by the network namespaces they are in: \
                `netlink.warn_open` that rose in `netlink.rising_percent` of the last `netlink.buckets` buckets \
-               warn, `netlink.critical_open` are critical.",
+               warn, `netlink.critical_open` are critical. Rising ones are critical, too, when the line through \
+               the history (least squares, R² of at least 75 %) brings the process to 80 % of its soft RLIMIT_NOFILE \
+               within 24 hours; its fds and its limit are looked up every `fd.poll`.",
     keys: &[
         "netlink.warn_open",
         "netlink.critical_open",
@@ -17,6 +19,7 @@ pub static LEAK: Rule = Rule {
         "netlink.buckets",
         "netlink.rising_percent",
         "netlink.hold",
+        "fd.poll",
     ],
     false_alarms: "`ip`, `tc` and `ss` open and close one a call: the rate does not count, only what stays open. \
                    A daemon with one socket a network namespace stays quiet. A socket that dup, fork or \

@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::event::{BootNs, Context};
+use crate::{
+    event::{BootNs, Context},
+    signals::trend,
+};
 
 /// Sockets remembered at once; more are counted and left out.
 const MOST_SOCKETS: usize = 65_536;
@@ -41,8 +44,7 @@ impl Holding {
     /// Buckets in which the number of open sockets rose.
     #[must_use]
     pub fn rising(&self) -> usize {
-        let ends = self.history.iter().zip(self.history.iter().skip(1));
-        ends.filter(|(before, after)| after > before).count()
+        trend::rising(self.history.iter())
     }
 }
 
@@ -115,7 +117,7 @@ impl Sockets {
 
     /// Notes the end of a process and of all it still had.
     pub fn forget(&mut self, pid: u32) {
-        if !self.holders.keys().any(|(holder, _)| *holder == pid) {
+        if !self.holds(pid) {
             return;
         }
         self.sockets.retain(|_, socket| socket.holder.0 != pid);
@@ -136,6 +138,18 @@ impl Sockets {
     #[must_use]
     pub fn holding(&self, holder: Holder) -> Option<&Holding> {
         self.holders.get(&holder)
+    }
+
+    /// Drops what is kept of processes that hold no sockets any more.
+    pub fn forget_others<T>(&self, kept: &mut FxHashMap<u32, T>) {
+        let pids: FxHashSet<u32> = self.holders.keys().map(|(pid, _)| *pid).collect();
+        kept.retain(|pid, _| pids.contains(pid));
+    }
+
+    /// Whether a process holds sockets.
+    #[must_use]
+    pub fn holds(&self, pid: u32) -> bool {
+        self.holders.keys().any(|(holder, _)| *holder == pid)
     }
 
     /// All holders with what they hold.

@@ -2,7 +2,7 @@ use super::{NetlinkChange, NetlinkEvidence, detect::NetlinkDetector};
 use crate::{
     config::netlink::NetlinkConfig,
     enrich::subject::Subject,
-    event::Body,
+    event::{Body, Fact, ProcessFds},
     findings::{Condition, Evidence, Severity},
     signals::testing::{Bench, MINUTE, SECOND, verdicts},
 };
@@ -195,4 +195,54 @@ fn a_socket_both_found_and_seen_opening_counts_once() {
     let raised = bench.tick(2 * SECOND);
     let seen = evidence(&raised[0]);
     assert_eq!((seen.open, seen.seeded), (600, 0));
+}
+
+/// Two sockets a minute in a process whose other fds are 20, which is looked at once a minute.
+fn calico_with_a_limit(limit: Option<u64>) -> (u64, Condition) {
+    let mut bench = bench();
+    (0..14).for_each(|n| drop(bench.at(SECOND, open(n))));
+    let first = (1..60u64).find_map(|minute| {
+        bench.at(minute * MINUTE - 3, open(1_000 + minute));
+        bench.at(minute * MINUTE - 2, open(2_000 + minute));
+        let fds = ProcessFds { open: 34 + 2 * minute, limit, ..ProcessFds::default() };
+        bench.at(minute * MINUTE - 1, Body::Polled(Fact::ProcessFds(fds)));
+        bench.tick(minute * MINUTE).into_iter().next().map(|raised| (minute, raised))
+    });
+    first.expect("raised")
+}
+
+#[test]
+fn a_limit_that_is_reached_within_a_day_is_critical() {
+    let (minute, raised) = calico_with_a_limit(Some(1_024));
+    assert_eq!((minute, raised.severity), (25, Severity::Critical));
+    let seen = evidence(&raised);
+    assert_eq!((seen.fds, seen.fd_limit), (Some(84), Some(1_024)));
+    // 80 % are 820: 736 more, two a minute.
+    assert_eq!(seen.seconds_to_limit, Some(368 * 60));
+    assert_eq!((seen.growth_per_hour, seen.confidence_percent), (120, 100));
+    let said = seen.summary(&Subject::default());
+    assert!(said.contains(", 80 % of its limit of 1024 fds in 6.1 h;"), "{said}");
+    // A day is 2,880 sockets: 80 % of 3,705 are 84 + 2,880.
+    assert_eq!(calico_with_a_limit(Some(3_705)).1.severity, Severity::Critical);
+    assert_eq!(calico_with_a_limit(Some(3_707)).1.severity, Severity::Warning);
+}
+
+#[test]
+fn a_limit_that_is_far_or_unknown_is_a_warning() {
+    for limit in [Some(1_048_576), None] {
+        let (minute, raised) = calico_with_a_limit(limit);
+        assert_eq!((minute, raised.severity), (25, Severity::Warning), "{limit:?}");
+        assert_eq!(evidence(&raised).seconds_to_limit.is_some(), limit.is_some());
+    }
+}
+
+#[test]
+fn a_limit_that_is_near_is_nothing_without_a_trend() {
+    let mut bench = bench();
+    (0..80).for_each(|n| drop(bench.at(SECOND, open(n))));
+    for minute in 1..60 {
+        let fds = ProcessFds { open: 119, limit: Some(128), ..ProcessFds::default() };
+        bench.at(minute * MINUTE - 1, Body::Polled(Fact::ProcessFds(fds)));
+        assert!(bench.tick(minute * MINUTE).is_empty(), "minute {minute}");
+    }
 }

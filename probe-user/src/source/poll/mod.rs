@@ -9,10 +9,12 @@ use std::{
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
+    config::Config,
     event::{Body, BootNs, Context, Event, Fact},
     findings::clock::boot_now,
 };
 
+mod fds;
 mod node;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
@@ -28,8 +30,8 @@ pub trait Poller: Send {
 }
 
 /// Every poller.
-fn pollers() -> Vec<Box<dyn Poller>> {
-    vec![Box::new(node::NodeTasksPoller)]
+fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
+    vec![Box::new(node::NodeTasksPoller), Box::new(fds::FdPoller::new(&config.fd))]
 }
 
 /// An event for a fact about the whole node.
@@ -51,9 +53,9 @@ impl Polls {
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start() -> io::Result<Polls> {
+pub fn start(config: &Config) -> io::Result<Polls> {
     let (to, from) = channel(QUEUE);
-    let pollers = pollers();
+    let pollers = pollers(config);
     thread::Builder::new()
         .name("pollers".into())
         .stack_size(256 * 1024)
