@@ -59,7 +59,9 @@ pub const RECORDS: &[Layout] = &[
         current,
         limit,
         uid,
-        owner_steps
+        owner_steps,
+        level,
+        _pad
     }),
     layout!(NetlinkRecord { header, socket, protocol, _pad }),
 ];

@@ -10,5 +10,6 @@ pub mod field;
 pub mod fork;
 pub mod layout;
 pub mod netlink;
+pub mod symbol;
 pub mod tc;
 pub mod wire;

@@ -3,10 +3,17 @@
 
 use core::ptr::read_volatile;
 
-use probe_common::field::{COUNT, MISSING};
+use probe_common::{
+    field::{COUNT, MISSING},
+    symbol,
+};
 
 #[unsafe(no_mangle)]
 static FIELD_OFFSETS: [u32; COUNT] = [MISSING; COUNT];
+
+/// Addresses of the variables in `probe_common::symbol`.
+#[unsafe(no_mangle)]
+static SYMBOL_ADDRESSES: [u64; symbol::COUNT] = [symbol::MISSING; symbol::COUNT];
 
 /// 1 where the pids controller is on a cgroup v1 hierarchy.
 #[unsafe(no_mangle)]
@@ -19,6 +26,15 @@ pub fn offset(field: usize) -> Option<u64> {
     // placeholder in.
     let offset = unsafe { read_volatile((&raw const FIELD_OFFSETS).cast::<u32>().add(field)) };
     if offset == MISSING { None } else { Some(offset as u64) }
+}
+
+/// Address of a kernel variable (an index of `probe_common::symbol`), if this kernel shows it.
+#[inline(always)]
+pub fn address(symbol: usize) -> Option<u64> {
+    // SAFETY: `symbol` is a constant of the table; volatile for the same reason as above.
+    let address =
+        unsafe { read_volatile((&raw const SYMBOL_ADDRESSES).cast::<u64>().add(symbol)) };
+    if address == symbol::MISSING { None } else { Some(address) }
 }
 
 /// Whether cgroup ids must be read from the v1 pids hierarchy.

@@ -74,6 +74,29 @@ pub enum Body {
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
+    /// Tasks of every cgroup that has a limit on them.
+    CgroupTasks(LimitedCgroups),
+}
+
+/// Every cgroup with a `pids.max`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitedCgroups {
+    pub cgroups: Vec<CgroupTasks>,
+    /// Cgroups that were not looked at for want of room.
+    pub unvisited: u64,
+}
+
+/// A cgroup with a `pids.max` of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CgroupTasks {
+    /// Id of the cgroup: the inode number of its directory.
+    pub id: u64,
+    /// `pids.current`: tasks in it and below.
+    pub current: u64,
+    /// `pids.max`.
+    pub limit: u64,
+    /// Levels of cgroups below it; 0 for a leaf.
+    pub height: u32,
 }
 
 /// Tasks of the whole node.
@@ -89,13 +112,14 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 1] = ["node_tasks"];
+    pub const LABELS: [&'static str; 2] = ["node_tasks", "cgroup_tasks"];
 
     /// The kind of fact as a metric label.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Self::NodeTasks(_) => Self::LABELS[0],
+            Self::CgroupTasks(_) => Self::LABELS[1],
         }
     }
 }

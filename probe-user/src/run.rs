@@ -124,7 +124,7 @@ async fn watch(
     let stdout = stdout.map_err(failed("sink stdout"))?;
     let Probe { mut ebpf, ring, counters, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;
-    let mut polls = poll::start().map_err(failed("pollers"))?;
+    let mut polls = poll::start(config).map_err(failed("pollers"))?;
     let _kernel_log = kernel_log::start(&mut ebpf);
     let mut tasks = JoinSet::new();
     let exporter = Exporter { metrics: Arc::clone(&metrics), counters };

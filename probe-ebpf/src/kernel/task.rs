@@ -42,7 +42,12 @@ pub fn pids_css() -> Option<u64> {
 /// Id of the cgroup a controller's state belongs to.
 #[inline(always)]
 pub fn cgroup_id_of(css: u64) -> Option<u64> {
-    let cgroup: u64 = field(css, f::CSS_CGROUP)?;
+    id_of_cgroup(field(css, f::CSS_CGROUP)?)
+}
+
+/// Id of a `struct cgroup`: the inode number of its directory.
+#[inline(always)]
+pub fn id_of_cgroup(cgroup: u64) -> Option<u64> {
     let node: u64 = field(cgroup, f::CGROUP_KN)?;
     field(node, f::KERNFS_NODE_ID)
 }

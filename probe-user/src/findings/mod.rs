@@ -9,7 +9,11 @@ use serde::Serialize;
 use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
-    signals::{fork::ForkEvidence, netlink::NetlinkEvidence, tc::evidence::TcEvidence},
+    signals::{
+        fork::{ForkEvidence, headroom::HeadroomEvidence},
+        netlink::NetlinkEvidence,
+        tc::evidence::TcEvidence,
+    },
 };
 
 pub mod book;
@@ -101,6 +105,7 @@ pub struct Who {
 pub enum Evidence {
     Tc(TcEvidence),
     Fork(ForkEvidence),
+    ForkHeadroom(HeadroomEvidence),
     Netlink(NetlinkEvidence),
 }
 
@@ -111,6 +116,7 @@ impl Evidence {
         match self {
             Self::Tc(evidence) => evidence.summary(subject),
             Self::Fork(evidence) => evidence.summary(subject),
+            Self::ForkHeadroom(evidence) => evidence.summary(subject),
             Self::Netlink(evidence) => evidence.summary(subject),
         }
     }

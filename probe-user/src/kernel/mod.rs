@@ -3,4 +3,5 @@
 pub mod btf;
 pub mod facts;
 pub mod fields;
+pub mod symbols;
 pub mod tracefs;

@@ -14,7 +14,7 @@ use super::{
     ladder::{Coverage, Ladder},
     refusal::chain,
 };
-use crate::kernel::{facts::Facts, fields::Offsets};
+use crate::kernel::{facts::Facts, fields::Offsets, symbols};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nodeprobe.bpf.o"));
 
@@ -68,10 +68,12 @@ impl Probe {
         raise_memlock();
         let on_v1 = u8::from(options.pids_on_cgroup_v1);
         let log_level = if options.kernel_log { LOG_INFO } else { 0 };
+        let addresses = symbols::addresses();
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
             .override_global("FIELD_OFFSETS", &offsets.values, true)
+            .override_global("SYMBOL_ADDRESSES", &addresses, true)
             .override_global("PIDS_ON_CGROUP_V1", &on_v1, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if !options.kernel_log {

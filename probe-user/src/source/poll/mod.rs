@@ -9,11 +9,13 @@ use std::{
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
+    config::Config,
     event::{Body, BootNs, Context, Event, Fact},
     findings::clock::boot_now,
 };
 
 mod node;
+mod pids;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
@@ -28,8 +30,12 @@ pub trait Poller: Send {
 }
 
 /// Every poller.
-fn pollers() -> Vec<Box<dyn Poller>> {
-    vec![Box::new(node::NodeTasksPoller)]
+fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
+    let fork = Duration::from_nanos(config.fork.poll.ns());
+    vec![
+        Box::new(node::NodeTasksPoller::new(fork)),
+        Box::new(pids::CgroupTasksPoller::new(fork)),
+    ]
 }
 
 /// An event for a fact about the whole node.
@@ -51,9 +57,9 @@ impl Polls {
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start() -> io::Result<Polls> {
+pub fn start(config: &Config) -> io::Result<Polls> {
     let (to, from) = channel(QUEUE);
-    let pollers = pollers();
+    let pollers = pollers(config);
     thread::Builder::new()
         .name("pollers".into())
         .stack_size(256 * 1024)
