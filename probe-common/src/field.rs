@@ -101,6 +101,21 @@ fields! {
     KTHREAD_DATA: "kthread"."data",
     /// What a kernel worker works for: the workqueue's name unless the work says otherwise.
     WORKER_DESC: "worker"."desc",
+    PID_NS_LEVEL: "pid_namespace"."level",
+    PID_NS_INUM: "pid_namespace"."ns.inum",
+    /// The fd of the cgroup a clone3 with `CLONE_INTO_CGROUP` names.
+    CLONE_ARGS_CGROUP: "kernel_clone_args"."cgroup",
+    TASK_FILES: "task_struct"."files",
+    FILES_FDT: "files_struct"."fdt",
+    FDT_MAX_FDS: "fdtable"."max_fds",
+    FDT_FD: "fdtable"."fd",
+    FILE_DENTRY: "file"."f_path.dentry",
+    DENTRY_INODE: "dentry"."d_inode",
+    INODE_PRIVATE: "inode"."i_private",
+    /// The cgroup behind a directory of cgroupfs.
+    KERNFS_NODE_PRIV: "kernfs_node"."priv",
+    CGROUP_SELF: "cgroup"."self",
+    CGROUP_SUBSYS: "cgroup"."subsys",
 }
 
 /// Fields that only some kernels have; where one is missing the programs have another way.

@@ -60,7 +60,9 @@ pub const RECORDS: &[Layout] = &[
         current,
         limit,
         uid,
-        owner_steps
+        owner_steps,
+        level,
+        _pad
     }),
     layout!(NetlinkRecord { header, socket, protocol, _pad }),
     layout!(Party { cgroup_id, tgid, parent_tgid, comm, parent_comm, work }),

@@ -11,5 +11,6 @@ pub mod fork;
 pub mod layout;
 pub mod netlink;
 pub mod rtnl;
+pub mod symbol;
 pub mod tc;
 pub mod wire;

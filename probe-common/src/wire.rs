@@ -27,8 +27,11 @@ pub mod kind {
     pub const TC_REQUEST: u16 = (signal::TC as u16) << 8 | 1;
     /// An interface goes away, with its tc state: [`crate::tc::LinkGoneRecord`].
     pub const TC_LINK_GONE: u16 = (signal::TC as u16) << 8 | 2;
-    /// A clone, fork or vfork that failed: [`crate::fork::ForkRecord`].
+    /// A clone, fork or vfork refused with EAGAIN or ENOMEM: [`crate::fork::ForkRecord`].
     pub const FORK_FAILED: u16 = (signal::FORK as u16) << 8 | 1;
+    /// One that failed with another errno: a caller's mistake (EINVAL) or a policy (EPERM, ENOSPC),
+    /// not exhaustion: [`crate::fork::ForkRecord`].
+    pub const FORK_REJECTED: u16 = (signal::FORK as u16) << 8 | 2;
     /// A process opened a netlink socket: [`crate::netlink::NetlinkRecord`].
     pub const NETLINK_OPEN: u16 = (signal::NETLINK as u16) << 8 | 1;
     /// The last reference to a netlink socket is gone: [`crate::netlink::NetlinkRecord`].

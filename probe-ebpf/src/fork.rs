@@ -7,12 +7,12 @@ use aya_ebpf::{
 };
 use aya_log_ebpf::info;
 use probe_common::{
-    fork::ForkRecord,
+    fork::{CLONE_INTO_CGROUP, ForkRecord},
     wire::{flag, kind},
 };
 
 use crate::{
-    kernel::{limits, read_at, task},
+    kernel::{birthplace::Birthplace, limits, read_at, task},
     output,
 };
 
@@ -30,8 +30,13 @@ fn fork_fexit(ctx: FExitContext) -> i32 {
     // A returned int is 32 bits wide; the upper half of the slot is noise.
     let ret: i32 = ctx.arg(1);
     if is_refusal(ret) {
-        let flags = read_at::<u64>(ctx.arg(0));
-        refused(&ctx, ret, flags.map(|flags| flags & !CSIGNAL));
+        let args: u64 = ctx.arg(0);
+        let flags = read_at::<u64>(args);
+        let place = match flags {
+            Some(flags) if flags & CLONE_INTO_CGROUP != 0 => Birthplace::named_by(args),
+            _ => Birthplace::OF_CALLER,
+        };
+        refused(&ctx, ret, flags.map(|flags| flags & !CSIGNAL), place);
     }
     0
 }
@@ -42,7 +47,7 @@ fn fork_fexit(ctx: FExitContext) -> i32 {
 fn fork_kretprobe(ctx: RetProbeContext) -> u32 {
     let ret: i32 = ctx.ret();
     if is_refusal(ret) {
-        refused(&ctx, ret, None);
+        refused(&ctx, ret, None, Birthplace::OF_CALLER);
     }
     0
 }
@@ -53,7 +58,7 @@ fn fork_sys_exit(ctx: TracePointContext) -> u32 {
     // SAFETY: every sys_exit tracepoint carries its return value there.
     let ret = unsafe { ctx.read_at::<i64>(SYS_EXIT_RET) }.unwrap_or(0) as i32;
     if is_refusal(ret) {
-        refused(&ctx, ret, None);
+        refused(&ctx, ret, None, Birthplace::OF_CALLER);
     }
     0
 }
@@ -64,14 +69,19 @@ fn is_refusal(ret: i32) -> bool {
 }
 
 #[inline(always)]
-fn refused<C: EbpfContext>(ctx: &C, ret: i32, clone_flags: Option<u64>) {
-    output::emit::<ForkRecord>(kind::FORK_FAILED, |record| {
+fn refused<C: EbpfContext>(ctx: &C, ret: i32, clone_flags: Option<u64>, place: Birthplace) {
+    let exhausted = matches!(-ret, limits::EAGAIN | limits::ENOMEM);
+    let kind = if exhausted { kind::FORK_FAILED } else { kind::FORK_REJECTED };
+    output::emit::<ForkRecord>(kind, |record| {
         record.ret = ret;
         match clone_flags {
             Some(flags) => record.clone_flags = flags,
             None => record.header.flags = flag::CLONE_FLAGS_UNKNOWN,
         }
-        limits::explain(record);
+        if let Some(id) = place.cgroup_id() {
+            record.header.cgroup_id = id;
+        }
+        limits::explain(record, place);
         record.header.netns = task::netns();
         output::copy_comm(&mut record.header);
     });

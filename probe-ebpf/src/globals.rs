@@ -3,18 +3,21 @@
 
 use core::ptr::read_volatile;
 
-use probe_common::field::{COUNT, MISSING};
+use probe_common::{
+    field::{COUNT, MISSING},
+    symbol,
+};
 
 #[unsafe(no_mangle)]
 static FIELD_OFFSETS: [u32; COUNT] = [MISSING; COUNT];
 
+/// Addresses of the variables in `probe_common::symbol`.
+#[unsafe(no_mangle)]
+static SYMBOL_ADDRESSES: [u64; symbol::COUNT] = [symbol::MISSING; symbol::COUNT];
+
 /// 1 where the pids controller is on a cgroup v1 hierarchy.
 #[unsafe(no_mangle)]
 static PIDS_ON_CGROUP_V1: u8 = 0;
-
-/// Address of the RTNL mutex; its programs are attached only where it is known.
-#[unsafe(no_mangle)]
-static RTNL_MUTEX: u64 = 0;
 
 /// Shortest wait for the RTNL mutex that gets a record of its own (ns).
 #[unsafe(no_mangle)]
@@ -29,18 +32,19 @@ pub fn offset(field: usize) -> Option<u64> {
     if offset == MISSING { None } else { Some(offset as u64) }
 }
 
+/// Address of a kernel variable (an index of `probe_common::symbol`), if this kernel shows it.
+#[inline(always)]
+pub fn address(symbol: usize) -> Option<u64> {
+    // SAFETY: `symbol` is a constant of the table; volatile for the same reason as above.
+    let address = unsafe { read_volatile((&raw const SYMBOL_ADDRESSES).cast::<u64>().add(symbol)) };
+    if address == symbol::MISSING { None } else { Some(address) }
+}
+
 /// Whether cgroup ids must be read from the v1 pids hierarchy.
 #[inline(always)]
 pub fn pids_on_cgroup_v1() -> bool {
     // SAFETY: a plain static; volatile for the same reason as above.
     unsafe { read_volatile(&raw const PIDS_ON_CGROUP_V1) != 0 }
-}
-
-/// Address of the RTNL mutex.
-#[inline(always)]
-pub fn rtnl_mutex() -> u64 {
-    // SAFETY: a plain static; volatile for the same reason as above.
-    unsafe { read_volatile(&raw const RTNL_MUTEX) }
 }
 
 /// Shortest wait for the RTNL mutex that gets a record of its own (ns).

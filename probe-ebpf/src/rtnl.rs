@@ -12,11 +12,12 @@ use aya_ebpf::{
 use probe_common::{
     counter, field as f,
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
+    symbol,
     wire::{kind, signal},
 };
 
 use crate::{
-    globals::{rtnl_least_wait, rtnl_mutex},
+    globals::{address, rtnl_least_wait},
     kernel::{field, task},
     output,
 };
@@ -90,7 +91,7 @@ fn rtnl_got_killable(ctx: FExitContext) -> i32 {
 #[kprobe]
 fn rtnl_wait_kprobe(ctx: ProbeContext) -> u32 {
     let Some(lock) = ctx.arg(0) else { return 0 };
-    if lock == rtnl_mutex() {
+    if is_rtnl(lock) {
         // SAFETY: the entry belongs to this thread alone.
         if unsafe { RTNL_WAITING.get(output::thread_key()) }.is_some() {
             // The kernel had no room to note that this thread's last wait returned.
@@ -130,8 +131,13 @@ fn rtnl_contention_end(ctx: TracePointContext) -> u32 {
 }
 
 #[inline(always)]
+fn is_rtnl(lock: u64) -> bool {
+    address(symbol::RTNL_MUTEX) == Some(lock)
+}
+
+#[inline(always)]
 fn begins(lock: u64, flags: u64) {
-    if lock != rtnl_mutex() {
+    if !is_rtnl(lock) {
         return;
     }
     let mut waiting = Waiting { began: output::now(), holder: Party::default() };
@@ -145,7 +151,7 @@ fn begins(lock: u64, flags: u64) {
 
 #[inline(always)]
 fn ends(lock: u64) {
-    if lock == rtnl_mutex() && got().is_none() {
+    if is_rtnl(lock) && got().is_none() {
         lost();
     }
 }

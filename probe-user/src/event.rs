@@ -83,6 +83,29 @@ pub enum Fact {
     ProcessFds(ProcessFds),
     /// A round through all processes' fds is over.
     FdRound(FdRound),
+    /// Tasks of every cgroup that has a limit on them.
+    CgroupTasks(LimitedCgroups),
+}
+
+/// Every cgroup with a `pids.max`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LimitedCgroups {
+    pub cgroups: Vec<CgroupTasks>,
+    /// Cgroups that were not looked at for want of room.
+    pub unvisited: u64,
+}
+
+/// A cgroup with a `pids.max` of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CgroupTasks {
+    /// Id of the cgroup: the inode number of its directory.
+    pub id: u64,
+    /// `pids.current`: tasks in it and below.
+    pub current: u64,
+    /// `pids.max`.
+    pub limit: u64,
+    /// Levels of cgroups below it; 0 for a leaf.
+    pub height: u32,
 }
 
 /// Tasks of the whole node.
@@ -98,7 +121,7 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 3] = ["node_tasks", "process_fds", "fd_round"];
+    pub const LABELS: [&'static str; 4] = ["node_tasks", "process_fds", "fd_round", "cgroup_tasks"];
 
     /// The kind of fact as a metric label.
     #[must_use]
@@ -107,6 +130,7 @@ impl Fact {
             Self::NodeTasks(_) => Self::LABELS[0],
             Self::ProcessFds(_) => Self::LABELS[1],
             Self::FdRound(_) => Self::LABELS[2],
+            Self::CgroupTasks(_) => Self::LABELS[3],
         }
     }
 }

@@ -7,13 +7,14 @@
 use probe_common::{
     field as f,
     fork::{ForkRecord, cause},
+    symbol,
 };
 
-use super::{field, read_at, task};
-use crate::globals::offset;
+use super::{birthplace::Birthplace, field, read_at, task};
+use crate::globals::{address, offset};
 
-const EAGAIN: i32 = 11;
-const ENOMEM: i32 = 12;
+pub const EAGAIN: i32 = 11;
+pub const ENOMEM: i32 = 12;
 /// Index of the limit in `signal_struct.rlim` (include/uapi/asm-generic/resource.h).
 const RLIMIT_NPROC: u64 = 6;
 /// Either lets a task pass that limit (kernel/fork.c): `CAP_SYS_ADMIN`, `CAP_SYS_RESOURCE`.
@@ -27,12 +28,17 @@ const DEEPEST: u32 = 32;
 
 /// Writes which limit stopped the current task's clone, in the order copy_process() checks them.
 #[inline(always)]
-pub fn explain(record: &mut ForkRecord) {
+pub fn explain(record: &mut ForkRecord, place: Birthplace) {
     record.cause = cause::UNRESOLVED;
     if record.ret == -EAGAIN {
         // Each writes only when its limit is the one.
-        if nproc(record).is_none() && pid_max(record).is_none() {
-            let _ = pids_max(record);
+        if nproc(record).is_none() && threads_max(record).is_none() {
+            let pids_left = pid_max(record);
+            // Pids below RESERVED_PIDS may be in use, so pid_max looks reached up to that many pids
+            // early. A cgroup without room is sure; it yields only to a namespace without any pid.
+            if pids_left != Some(0) {
+                let _ = pids_max(record, place);
+            }
         }
     } else if record.ret == -ENOMEM {
         record.cause = match pid_ns() {
@@ -89,17 +95,42 @@ fn is_dying(ns: u64) -> bool {
     field::<u32>(ns, f::PID_NS_ALLOCATED).is_some_and(|allocated| allocated & PIDNS_ADDING == 0)
 }
 
-/// A pid is needed in the namespace and in each one above it.
 #[inline(always)]
-fn pid_max(record: &mut ForkRecord) -> Option<()> {
+fn threads_max(record: &mut ForkRecord) -> Option<()> {
+    let current = variable(symbol::NR_THREADS)?;
+    let limit = variable(symbol::MAX_THREADS)?;
+    if current < limit {
+        return None;
+    }
+    record.cause = cause::THREADS_MAX;
+    (record.current, record.limit) = (current, limit);
+    Some(())
+}
+
+/// The value of a kernel variable, an `int` that is never negative.
+#[inline(always)]
+fn variable(symbol: usize) -> Option<u64> {
+    Some(read_at::<u32>(address(symbol)?)? as u64)
+}
+
+/// A pid is needed in the namespace and in each one above it. Returns how many pids the one that
+/// seems to have run out has left, those below `RESERVED_PIDS` counted.
+#[inline(always)]
+fn pid_max(record: &mut ForkRecord) -> Option<u64> {
     let mut ns = pid_ns()?;
-    for _ in 0..DEEPEST {
-        let limit = field::<u32>(ns, f::PID_NS_MAX)? as u64;
+    for steps in 0..DEEPEST {
+        let limit = match field::<u32>(ns, f::PID_NS_MAX) {
+            Some(limit) => limit as u64,
+            None => variable(symbol::PID_MAX)?,
+        };
         let current = (field::<u32>(ns, f::PID_NS_ALLOCATED)? & !PIDNS_ADDING) as u64;
         if current + RESERVED_PIDS >= limit {
             record.cause = cause::PID_MAX;
-            (record.current, record.limit) = (current, limit);
-            return Some(());
+            (record.current, record.limit, record.owner_steps) = (current, limit, steps);
+            record.owner = field::<u32>(ns, f::PID_NS_INUM).unwrap_or(0) as u64;
+            record.level = field(ns, f::PID_NS_LEVEL).unwrap_or(0);
+            // Pid 0 is nobody's.
+            return Some(limit.saturating_sub(current + 1));
         }
         ns = field(ns, f::PID_NS_PARENT)?;
         if ns == 0 {
@@ -109,18 +140,19 @@ fn pid_max(record: &mut ForkRecord) -> Option<()> {
     None
 }
 
-/// The lowest cgroup with no room, from the task's own upwards, as pids_can_fork() charges them.
+/// The lowest cgroup with no room, from the child's upwards, as pids_can_fork() charges them.
 #[inline(always)]
-fn pids_max(record: &mut ForkRecord) -> Option<()> {
-    let mut css = task::pids_css()?;
+fn pids_max(record: &mut ForkRecord, place: Birthplace) -> Option<()> {
+    let mut css = place.pids_css()?;
     for steps in 0..DEEPEST {
         // A css is the first member of its struct pids_cgroup.
         let current: u64 = field(css, f::PIDS_COUNTER)?;
         let limit: u64 = field(css, f::PIDS_LIMIT)?;
         if current >= limit {
-            record.cause = cause::PIDS_MAX;
             record.owner = task::cgroup_id_of(css)?;
+            record.cause = cause::PIDS_MAX;
             (record.current, record.limit, record.owner_steps) = (current, limit, steps);
+            record.level = 0;
             return Some(());
         }
         css = field(css, f::CSS_PARENT)?;

@@ -41,7 +41,7 @@ fn cgroup_id_of_task(task: u64) -> Option<u64> {
         return cgroup_id_of(pids_css_of(task)?);
     }
     let set: u64 = field(task, f::TASK_CGROUPS)?;
-    id_of(field(set, f::CSS_SET_DFL_CGRP)?)
+    id_of_cgroup(field(set, f::CSS_SET_DFL_CGRP)?)
 }
 
 /// The current task's state in the pids controller (`struct cgroup_subsys_state *`).
@@ -60,12 +60,12 @@ fn pids_css_of(task: u64) -> Option<u64> {
 /// Id of the cgroup a controller's state belongs to.
 #[inline(always)]
 pub fn cgroup_id_of(css: u64) -> Option<u64> {
-    id_of(field(css, f::CSS_CGROUP)?)
+    id_of_cgroup(field(css, f::CSS_CGROUP)?)
 }
 
-/// Id of a cgroup (`struct cgroup *`).
+/// Id of a `struct cgroup`: the inode number of its directory.
 #[inline(always)]
-fn id_of(cgroup: u64) -> Option<u64> {
+pub fn id_of_cgroup(cgroup: u64) -> Option<u64> {
     let node: u64 = field(cgroup, f::CGROUP_KN)?;
     field(node, f::KERNFS_NODE_ID)
 }

@@ -7,7 +7,7 @@ use std::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::fs::MetadataExt,
     },
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// File handle type of kernfs, `FILEID_KERNFS` in include/linux/exportfs.h.
@@ -37,6 +37,12 @@ impl PidsHierarchy {
         let (mount, v1) = pids_mount(&mounts)?;
         let mount_fd = File::open(&mount).ok()?;
         Some(Self { mount, mount_fd, v1 })
+    }
+
+    /// Where it is mounted.
+    #[must_use]
+    pub fn mount(&self) -> &Path {
+        &self.mount
     }
 
     /// Whether it is a cgroup v1 hierarchy.
@@ -81,6 +87,24 @@ impl PidsHierarchy {
         // SAFETY: the kernel just returned this fd and nobody else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
+}
+
+/// The number in a file of cgroupfs; `None` for `max`, for nonsense and for a file that is not there.
+#[must_use]
+pub fn number_in(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim_ascii_end().parse().ok()
+}
+
+/// Directories of the groups right below a group; none where it is gone.
+#[must_use]
+pub fn children(group: &Path) -> Vec<PathBuf> {
+    // kernfs counts a link for each directory below, besides the two every directory has.
+    if fs::metadata(group).is_ok_and(|metadata| metadata.nlink() == 2) {
+        return Vec::new();
+    }
+    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path()).collect()
 }
 
 /// Mount point of the pids hierarchy in a mountinfo text (proc_pid_mountinfo(5)), and whether it is v1.

@@ -11,17 +11,19 @@ use lru::LruCache;
 use crate::{
     event::{Comm, Event},
     findings::{Condition, Evidence},
-    signals::fork::{Cause, ForkEvidence},
+    signals::fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
 };
 
 pub mod cgroup;
+pub mod consumers;
 pub mod container;
 pub mod node;
 pub mod process;
 pub mod subject;
 
 use cgroup::PidsHierarchy;
-use subject::{Cgroup, Parent, Process, Subject};
+use consumers::Consumers;
+use subject::{Cgroup, NodeLimit, Parent, Process, Subject};
 
 /// Cgroup paths remembered (a node has some hundred pods).
 const CGROUP_CACHE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
@@ -58,19 +60,44 @@ impl Enricher {
         let who = &condition.who;
         let cgroup = who.context.cgroup.map(|id| self.cgroup(id));
         let path = cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
-        let unresolved = match &condition.evidence {
-            Evidence::Fork(ForkEvidence { cause, .. }) => *cause == Cause::Unresolved,
-            Evidence::Tc(_) | Evidence::Netlink(_) | Evidence::Rtnl(_) | Evidence::Fd(_) => false,
+        let node_limit = match &condition.evidence {
+            Evidence::Fork(ForkEvidence { cause: Cause::Unresolved, .. }) => node::reached_limit(),
+            _ => None,
         };
         Subject {
             container_id: path.and_then(container::id).map(str::to_owned),
             limit_owner: who.limit_owner.map(|id| self.cgroup(id)),
-            node_limit: unresolved.then(node::reached_limit).flatten(),
+            consumers: self.consumers(&condition.evidence, node_limit.as_ref()),
+            node_limit,
             process: self.process(who.context.pid, who.context.comm, who.parent),
             netns: who.context.netns,
             interface: who.interface.clone(),
             cgroup,
         }
+    }
+
+    /// Those below the limit that the finding is about.
+    fn consumers(
+        &mut self,
+        evidence: &Evidence,
+        node_limit: Option<&NodeLimit>,
+    ) -> Option<Consumers> {
+        let (owner, total) = match evidence {
+            Evidence::Fork(ForkEvidence { cause, .. }) => match *cause {
+                Cause::PidsMax { owner, current, .. } => (Some(owner), current),
+                Cause::ThreadsMax { current, .. } | Cause::PidMax { level: 0, current, .. } => {
+                    (None, current)
+                }
+                _ => (None, node_limit?.current),
+            },
+            Evidence::ForkHeadroom(HeadroomEvidence { owner, current, .. }) => (*owner, *current),
+            _ => return None,
+        };
+        let path = match owner {
+            Some(id) => self.cgroup_path(id)?.to_owned(),
+            None => "/".into(),
+        };
+        Some(consumers::below(self.hierarchy.as_ref()?.mount(), &path, total))
     }
 
     fn cgroup(&mut self, id: u64) -> Cgroup {

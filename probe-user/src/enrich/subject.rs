@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::consumers::Consumers;
 use crate::findings::Interface;
 
 /// Whom and what a finding is about.
@@ -26,6 +27,10 @@ pub struct Subject {
     /// failure whose cause the kernel side could not tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub node_limit: Option<NodeLimit>,
+    /// Who has the most threads below a limit that is reached, or nearly, when the finding fired or
+    /// got worse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consumers: Option<Consumers>,
 }
 
 /// A process.

@@ -10,7 +10,10 @@ use crate::{
     enrich::subject::Subject,
     event::{BootNs, Comm, Context},
     signals::{
-        fd::FdEvidence, fork::ForkEvidence, netlink::NetlinkEvidence, rtnl::evidence::RtnlEvidence,
+        fd::FdEvidence,
+        fork::{ForkEvidence, headroom::HeadroomEvidence},
+        netlink::NetlinkEvidence,
+        rtnl::evidence::RtnlEvidence,
         tc::evidence::TcEvidence,
     },
 };
@@ -104,6 +107,7 @@ pub struct Who {
 pub enum Evidence {
     Tc(TcEvidence),
     Fork(ForkEvidence),
+    ForkHeadroom(HeadroomEvidence),
     Netlink(NetlinkEvidence),
     Rtnl(RtnlEvidence),
     Fd(FdEvidence),
@@ -116,6 +120,7 @@ impl Evidence {
         match self {
             Self::Tc(evidence) => evidence.summary(subject),
             Self::Fork(evidence) => evidence.summary(subject),
+            Self::ForkHeadroom(evidence) => evidence.summary(subject),
             Self::Netlink(evidence) => evidence.summary(subject),
             // The subject is the holder it fired for; the first holder may be another one by now.
             Self::Rtnl(evidence) => evidence.summary(),

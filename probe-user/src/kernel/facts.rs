@@ -4,11 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Serialize;
 
-use super::{
-    fields::VMLINUX,
-    symbols::{self, RTNL_MUTEX, SymbolError},
-    tracefs,
-};
+use super::{fields::VMLINUX, symbols::Symbols, tracefs};
 
 /// `/sys/kernel/security/lockdown` (man 7 kernel_lockdown).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -52,9 +48,9 @@ pub struct Facts {
     pub tracefs: bool,
     /// Capabilities this process lacks.
     pub missing_capabilities: Vec<Capability>,
-    /// Address of the RTNL mutex, or why it is not known.
+    /// Where kernel variables are.
     #[serde(skip)]
-    pub rtnl_mutex: Result<u64, SymbolError>,
+    pub symbols: Symbols,
 }
 
 impl Facts {
@@ -69,7 +65,7 @@ impl Facts {
             kprobes: Path::new("/sys/bus/event_source/devices/kprobe/type").exists(),
             tracefs: tracefs::is_mounted(),
             missing_capabilities: missing_capabilities(&text("/proc/self/status")),
-            rtnl_mutex: symbols::address_of(RTNL_MUTEX),
+            symbols: Symbols::of_running_kernel(),
         }
     }
 

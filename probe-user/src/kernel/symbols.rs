@@ -1,20 +1,19 @@
-//! Addresses of kernel variables, from /proc/kallsyms.
+//! Addresses of kernel variables, looked up in /proc/kallsyms.
 
 use std::{
     fs::File,
     io::{self, BufRead, BufReader, Read},
 };
 
+use probe_common::symbol::{COUNT, MISSING, SYMBOLS};
 use thiserror::Error;
 
 /// Where the kernel lists its symbols (proc_kallsyms in Documentation/filesystems/proc.rst).
 const KALLSYMS: &str = "/proc/kallsyms";
-
-/// Size of one read (bytes): the kernel gives a page at a time whatever is asked for.
-const READ: usize = 4_096;
-
-/// The mutex that every change of the network takes (net/core/rtnetlink.c).
-pub const RTNL_MUTEX: &str = "rtnl_mutex";
+/// Bytes read at a time: the file is some megabytes that the kernel writes as it is read.
+const BUFFER: usize = 64 * 1024;
+/// Longer than any line: names have at most 511 bytes (`KSYM_NAME_LEN`).
+const LONGEST: u64 = 1_024;
 
 /// Why an address is not known.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -25,73 +24,137 @@ pub enum SymbolError {
     Hidden(&'static str),
     #[error("{KALLSYMS} does not list {0} (the kernel was built without CONFIG_KALLSYMS_ALL)")]
     Absent(&'static str),
+    #[error("{KALLSYMS} lists {0} more than once, and nothing tells which is meant")]
+    Ambiguous(&'static str),
     #[error("{KALLSYMS} cannot be read ({reason}), which tells where {symbol} is")]
     Unreadable { symbol: &'static str, reason: String },
 }
 
-/// The address of a variable of the kernel itself, not of a module.
-///
-/// # Errors
-/// [`SymbolError`] when the kernel does not tell it.
-pub fn address_of(symbol: &'static str) -> Result<u64, SymbolError> {
-    let found = File::open(KALLSYMS)
-        .and_then(|file| search(&mut BufReader::with_capacity(READ, file), symbol));
-    match found {
-        Ok(Some(0)) => Err(SymbolError::Hidden(symbol)),
-        Ok(Some(address)) => Ok(address),
-        Ok(None) => Err(SymbolError::Absent(symbol)),
-        Err(error) => Err(SymbolError::Unreadable { symbol, reason: error.to_string() }),
+/// What is known of one variable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Found {
+    #[default]
+    Nowhere,
+    At(u64),
+    Twice,
+}
+
+/// Where the variables of `probe_common::symbol` are.
+#[derive(Clone, Debug)]
+pub struct Symbols {
+    found: [Found; COUNT],
+    unreadable: Option<String>,
+}
+
+impl Symbols {
+    /// Looks them all up.
+    #[must_use]
+    pub fn of_running_kernel() -> Self {
+        match File::open(KALLSYMS).map(|file| BufReader::with_capacity(BUFFER, file)) {
+            Ok(list) => Self::in_list(list),
+            Err(error) => Self { found: Default::default(), unreadable: Some(error.to_string()) },
+        }
+    }
+
+    fn in_list(mut list: impl BufRead) -> Self {
+        let mut found = Default::default();
+        let unreadable = search(&mut list, &mut found).err().map(|error| error.to_string());
+        Self { found, unreadable }
+    }
+
+    /// The addresses, for the programs: [`MISSING`] where one is not known.
+    #[must_use]
+    pub fn addresses(&self) -> [u64; COUNT] {
+        self.found.map(|found| match found {
+            Found::At(address) => address,
+            Found::Nowhere | Found::Twice => MISSING,
+        })
+    }
+
+    /// Whether the programs know a variable (an index of `probe_common::symbol`).
+    ///
+    /// # Errors
+    /// [`SymbolError`]: why they do not.
+    pub fn check(&self, symbol: usize) -> Result<(), SymbolError> {
+        let name = SYMBOLS.get(symbol).copied().unwrap_or_default();
+        match (self.found.get(symbol).copied().unwrap_or_default(), &self.unreadable) {
+            (Found::At(MISSING), _) => Err(SymbolError::Hidden(name)),
+            (Found::At(_), _) => Ok(()),
+            (Found::Twice, _) => Err(SymbolError::Ambiguous(name)),
+            (Found::Nowhere, None) => Err(SymbolError::Absent(name)),
+            (Found::Nowhere, Some(reason)) => {
+                Err(SymbolError::Unreadable { symbol: name, reason: reason.clone() })
+            }
+        }
     }
 }
 
-/// Lines are `ADDRESS TYPE NAME`, and `ADDRESS TYPE NAME\t[MODULE]` after those of the kernel.
-fn search(list: &mut impl BufRead, symbol: &str) -> io::Result<Option<u64>> {
-    /// Longer than any line: names have at most 511 bytes (`KSYM_NAME_LEN`).
-    const LONGEST: u64 = 1_024;
+/// Reads lines `ADDRESS TYPE NAME`, and `ADDRESS TYPE NAME\t[MODULE]` after those of the kernel.
+fn search(list: &mut impl BufRead, found: &mut [Found; COUNT]) -> io::Result<()> {
     let mut line = Vec::with_capacity(128);
     loop {
         line.clear();
         if list.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
-            return Ok(None);
+            return Ok(());
         }
-        if !line.trim_ascii_end().ends_with(symbol.as_bytes()) {
-            continue;
-        }
-        let text = String::from_utf8_lossy(&line);
-        let mut words = text.split_ascii_whitespace();
-        if let (Some(address), Some(_), Some(name)) = (words.next(), words.next(), words.next())
-            && name == symbol
+        if let Some((index, address)) = variable(&line)
+            && let Some(slot) = found.get_mut(index)
         {
-            return Ok(u64::from_str_radix(address, 16).ok());
+            *slot = if *slot == Found::Nowhere { Found::At(address) } else { Found::Twice };
         }
     }
 }
 
+/// A line about one of ours: data or bss, of the kernel proper.
+fn variable(line: &[u8]) -> Option<(usize, u64)> {
+    let line = std::str::from_utf8(line).ok()?;
+    let mut words = line.split_ascii_whitespace();
+    let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
+    let index = SYMBOLS.iter().position(|symbol| *symbol == name)?;
+    let of_kernel = words.next().is_none() && matches!(kind, "b" | "B" | "d" | "D");
+    of_kernel.then_some((index, u64::from_str_radix(address, 16).ok()?))
+}
+
 #[cfg(test)]
 mod tests {
+    use probe_common::symbol::{MAX_THREADS, NR_THREADS, PID_MAX, RTNL_MUTEX};
+
     use super::*;
 
-    const LIST: &[u8] = b"ffffffff81000000 T _stext\n\
-        ffffffff81000040 d my_rtnl_mutex\n\
-        ffffffff82a1d0e0 d rtnl_mutex\n\
-        0000000000000000 b hidden\n\
-        ffffffffc0000000 t in_module\t[veth]\n\
-        garbage\n";
+    const LINES: &str = "ffffffff81000000 T _text\n\
+                         ffffffff83604ef4 B nr_threads\n\
+                         ffffffff83604ef8 b max_threads\n\
+                         ffffffffc0001000 b max_threads\t[nvme]\n\
+                         ffffffff82a1d0e0 d my_rtnl_mutex\n\
+                         ffffffff82a0c1b0 t pid_max\n";
 
     #[test]
-    fn finds_the_whole_name_only() {
-        let find = |symbol| search(&mut &*LIST, symbol).unwrap();
-        assert_eq!(find("rtnl_mutex"), Some(0xffff_ffff_82a1_d0e0));
-        assert_eq!(find("hidden"), Some(0));
-        assert_eq!(find("mutex"), None);
-        assert_eq!(find("in_module"), None);
-        assert_eq!(find("garbage"), None);
+    fn finds_variables_of_the_kernel_proper() {
+        let symbols = Symbols::in_list(LINES.as_bytes());
+        let found = symbols.addresses();
+        assert_eq!(found[NR_THREADS], 0xffff_ffff_8360_4ef4);
+        assert_eq!(found[MAX_THREADS], 0xffff_ffff_8360_4ef8);
+        assert_eq!(symbols.check(NR_THREADS), Ok(()));
+        assert_eq!(found[PID_MAX], MISSING, "a function is no variable");
+        assert_eq!(symbols.check(PID_MAX), Err(SymbolError::Absent("pid_max")));
+        assert_eq!(symbols.check(RTNL_MUTEX), Err(SymbolError::Absent("rtnl_mutex")));
     }
 
     #[test]
-    fn survives_any_line() {
-        let mut list = vec![b'x'; 5_000];
-        list.extend_from_slice(b"\n\xff\xfe\n\nnot-hex d rtnl_mutex\n");
-        assert_eq!(search(&mut &*list, "rtnl_mutex").unwrap(), None);
+    fn a_name_twice_or_hidden_addresses_tell_nothing() {
+        let symbols = Symbols::in_list(format!("{LINES}1 d max_threads\n").as_bytes());
+        assert_eq!(symbols.addresses()[MAX_THREADS], MISSING);
+        assert_eq!(symbols.check(MAX_THREADS), Err(SymbolError::Ambiguous("max_threads")));
+        let hidden = Symbols::in_list(&b"0000000000000000 d rtnl_mutex\n"[..]);
+        assert_eq!(hidden.addresses(), [MISSING; COUNT]);
+        assert_eq!(hidden.check(RTNL_MUTEX), Err(SymbolError::Hidden("rtnl_mutex")));
+    }
+
+    #[test]
+    fn survives_what_is_not_kallsyms() {
+        let long = vec![b'x'; 5_000];
+        for text in [&b""[..], b"\n\n", b"\xff\xfe x y\n", b"zz B nr_threads\n", b"1 B", &long] {
+            assert_eq!(Symbols::in_list(text).addresses(), [MISSING; COUNT], "{text:?}");
+        }
     }
 }

@@ -64,8 +64,8 @@ pub struct Attachment {
     pub target: Target,
     /// Whether the step works without it.
     pub optional: bool,
-    /// Whether it compares locks with the RTNL mutex, whose address must be known.
-    pub needs_rtnl_mutex: bool,
+    /// The kernel variable it can do nothing without, an index of `probe_common::symbol`.
+    pub needs: Option<usize>,
 }
 
 /// An attach point.
@@ -94,7 +94,7 @@ impl Attachment {
     /// A program the step needs.
     #[must_use]
     pub const fn new(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: false, needs_rtnl_mutex: false }
+        Self { program, target, optional: false, needs: None }
     }
 
     /// A program the step can do without.
@@ -103,9 +103,9 @@ impl Attachment {
         Self { optional: true, ..Self::new(program, target) }
     }
 
-    /// A program the step needs, and that needs to know the RTNL mutex.
+    /// The same program, which needs to know where a kernel variable is.
     #[must_use]
-    pub const fn of_rtnl_mutex(program: &'static str, target: Target) -> Self {
-        Self { needs_rtnl_mutex: true, ..Self::new(program, target) }
+    pub const fn needing(self, symbol: usize) -> Self {
+        Self { needs: Some(symbol), ..self }
     }
 }

@@ -127,8 +127,8 @@ impl<'a> Ladder<'a> {
     }
 
     fn attach_part(&mut self, part: &Attachment) -> Result<(), Refusal> {
-        if part.needs_rtnl_mutex {
-            self.facts.rtnl_mutex.clone()?;
+        if let Some(symbol) = part.needs {
+            self.facts.symbols.check(symbol)?;
         }
         let key = (part.program, part.target.to_string());
         if self.attached.contains(&key) {

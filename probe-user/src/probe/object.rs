@@ -69,15 +69,14 @@ impl Probe {
         }
         raise_memlock();
         let on_v1 = u8::from(options.pids_on_cgroup_v1);
-        // Where it is not known, what would compare with it is not attached.
-        let rtnl_mutex = facts.rtnl_mutex.as_ref().copied().unwrap_or(0);
         let log_level = if options.kernel_log { LOG_INFO } else { 0 };
+        let addresses = facts.symbols.addresses();
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
             .override_global("FIELD_OFFSETS", &offsets.values, true)
+            .override_global("SYMBOL_ADDRESSES", &addresses, true)
             .override_global("PIDS_ON_CGROUP_V1", &on_v1, true)
-            .override_global("RTNL_MUTEX", &rtnl_mutex, true)
             .override_global("RTNL_LEAST_WAIT", &options.rtnl_least_wait_ns, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if !options.kernel_log {

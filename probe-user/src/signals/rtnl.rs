@@ -3,6 +3,7 @@
 
 use probe_common::{
     rtnl::{self, RtnlShortRecord, RtnlWaitRecord},
+    symbol::RTNL_MUTEX,
     wire::{Header, kind, signal},
 };
 
@@ -45,8 +46,8 @@ const WAIT: Hook = Hook {
         Step {
             rung: Rung::Fexit,
             programs: &[
-                Attachment::of_rtnl_mutex("rtnl_wait_fentry", Target::Fentry(SLOWPATH)),
-                Attachment::of_rtnl_mutex("rtnl_got_fexit", Target::Fexit(SLOWPATH)),
+                Attachment::new("rtnl_wait_fentry", Target::Fentry(SLOWPATH)).needing(RTNL_MUTEX),
+                Attachment::new("rtnl_got_fexit", Target::Fexit(SLOWPATH)).needing(RTNL_MUTEX),
                 Attachment::optional("rtnl_wait_killable", Target::Fentry(KILLABLE)),
                 Attachment::optional("rtnl_got_killable", Target::Fexit(KILLABLE)),
             ],
@@ -55,8 +56,9 @@ const WAIT: Hook = Hook {
         Step {
             rung: Rung::Kprobe,
             programs: &[
-                Attachment::of_rtnl_mutex("rtnl_got_kretprobe", Target::Kretprobe(SLOWPATH)),
-                Attachment::of_rtnl_mutex("rtnl_wait_kprobe", Target::Kprobe(SLOWPATH)),
+                Attachment::new("rtnl_got_kretprobe", Target::Kretprobe(SLOWPATH))
+                    .needing(RTNL_MUTEX),
+                Attachment::new("rtnl_wait_kprobe", Target::Kprobe(SLOWPATH)).needing(RTNL_MUTEX),
                 Attachment::optional("rtnl_got_kretprobe", Target::Kretprobe(KILLABLE)),
                 Attachment::optional("rtnl_wait_kprobe", Target::Kprobe(KILLABLE)),
                 Attachment::optional("rtnl_got_kretprobe", Target::Kretprobe(INTERRUPTIBLE)),
@@ -68,14 +70,16 @@ const WAIT: Hook = Hook {
         Step {
             rung: Rung::Tracepoint,
             programs: &[
-                Attachment::of_rtnl_mutex(
+                Attachment::new(
                     "rtnl_contention_end",
                     Target::Tracepoint("lock", "contention_end"),
-                ),
-                Attachment::of_rtnl_mutex(
+                )
+                .needing(RTNL_MUTEX),
+                Attachment::new(
                     "rtnl_contention_begin",
                     Target::Tracepoint("lock", "contention_begin"),
-                ),
+                )
+                .needing(RTNL_MUTEX),
             ],
             misses: "",
         },

@@ -1,8 +1,8 @@
-//! Refused clones of each cgroup.
+//! The detector: refused clones of each cgroup; what is polled goes to [`Headroom`].
 
 use std::collections::BTreeMap;
 
-use super::{Cause, ForkEvidence, ForkFailure, rules::FAILURES};
+use super::{Cause, ForkEvidence, ForkFailure, headroom::Headroom, rules::FAILURES};
 use crate::{
     config::fork::ForkConfig,
     errno,
@@ -30,6 +30,7 @@ struct Cgroup {
     errno: i32,
     cause: Cause,
     node_daemon: bool,
+    into_cgroup: bool,
     raised: Option<Severity>,
 }
 
@@ -39,6 +40,7 @@ pub struct ForkDetector {
     /// Names of node daemons, as long as the kernel keeps them.
     daemons: Vec<Vec<u8>>,
     cgroups: Bounded<u64, Cgroup>,
+    headroom: Headroom,
 }
 
 impl ForkDetector {
@@ -49,6 +51,7 @@ impl ForkDetector {
             config: config.clone(),
             daemons: config.critical_comms.iter().map(|comm| truncate(comm)).collect(),
             cgroups: Bounded::new(MOST_CGROUPS),
+            headroom: Headroom::new(),
         }
     }
 }
@@ -56,6 +59,14 @@ impl ForkDetector {
 /// The kernel keeps 15 bytes of a name.
 fn truncate(comm: &str) -> Vec<u8> {
     comm.bytes().take(probe_common::wire::COMM_LEN - 1).collect()
+}
+
+/// A pod that hit a small limit of its own hurts nobody else.
+fn is_own_affair(cause: &Cause, small_limit: u64) -> bool {
+    match *cause {
+        Cause::PidsMax { owner_steps, limit, .. } => owner_steps <= 1 && limit <= small_limit,
+        _ => false,
+    }
 }
 
 impl Aged for Cgroup {
@@ -75,6 +86,7 @@ impl Cgroup {
             errno: 0,
             cause: Cause::Unresolved,
             node_daemon: false,
+            into_cgroup: false,
             raised: None,
         }
     }
@@ -88,6 +100,7 @@ impl Cgroup {
         if self.raised.is_none() || (daemon && !self.node_daemon) {
             self.who.context = event.context;
             self.errno = failure.errno;
+            self.into_cgroup = failure.is_into_cgroup();
         }
         if self.raised.is_none() || self.cause == Cause::Unresolved {
             self.cause = failure.cause;
@@ -103,23 +116,13 @@ impl Cgroup {
         }
     }
 
-    /// A pod that hit a small limit of its own hurts nobody else.
-    fn is_its_own_affair(&self, config: &ForkConfig) -> bool {
-        match self.cause {
-            Cause::PidsMax { owner_steps, limit, .. } => {
-                owner_steps <= 1 && limit <= config.small_limit as u64
-            }
-            _ => false,
-        }
-    }
-
     fn judge(&self, config: &ForkConfig, now: BootNs) -> Option<Severity> {
         let failures = self.failures.count(now, config.window.ns());
         if self.node_daemon && failures > 0 {
             Some(Severity::Critical)
         } else if failures < config.failures {
             None
-        } else if self.is_its_own_affair(config) {
+        } else if is_own_affair(&self.cause, config.small_limit as u64) {
             Some(Severity::Info)
         } else {
             Some(Severity::Warning)
@@ -148,29 +151,43 @@ impl Cgroup {
                 errno: errno::name(self.errno),
                 cause: self.cause,
                 node_daemon: self.node_daemon,
+                into_cgroup: self.into_cgroup,
                 victims: self.victims.clone(),
             }),
         }
     }
 }
 
-impl Detector for ForkDetector {
-    fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
-        let Body::Fork(failure) = &event.body else { return };
-        // Other errnos are a caller's mistake (EINVAL) or a policy (EPERM), not exhaustion.
+impl ForkDetector {
+    fn failed(&mut self, event: &Event, failure: &ForkFailure, out: &mut Vec<Condition>) {
+        // Other errnos are a caller's mistake (EINVAL) or a policy (EPERM), not exhaustion. The
+        // kernel side sends them as a kind of their own, which is how they are counted.
         if !matches!(failure.errno, libc::EAGAIN | libc::ENOMEM) {
             return;
         }
         let key = event.context.cgroup.unwrap_or(0);
         let (config, now) = (&self.config, event.context.at);
-        let daemon = self.daemons.iter().any(|comm| comm == event.context.comm.bytes());
+        let is_daemon = self.daemons.iter().any(|comm| comm == event.context.comm.bytes());
+        // A daemon that starts something in a full pod lacks nothing itself.
+        let of_pod =
+            failure.is_into_cgroup() && is_own_affair(&failure.cause, config.small_limit as u64);
         let cgroup = self.cgroups.entry(key, || Cgroup::new(config));
-        cgroup.note(event, failure, daemon);
+        cgroup.note(event, failure, is_daemon && !of_pod);
         // Only a change for the worse is worth a condition here; the tick renews it.
         let severity = cgroup.judge(config, now);
         if severity > cgroup.raised {
             cgroup.raised = severity;
             out.extend(severity.map(|severity| cgroup.condition(key, severity, config, now)));
+        }
+    }
+}
+
+impl Detector for ForkDetector {
+    fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
+        match &event.body {
+            Body::Fork(failure) => self.failed(event, failure, out),
+            Body::Polled(fact) => self.headroom.take(event.context.at, fact, &self.config, out),
+            _ => {}
         }
     }
 
@@ -185,13 +202,14 @@ impl Detector for ForkDetector {
             out.extend(cgroup.raised.map(|severity| cgroup.condition(*key, severity, config, now)));
             now.saturating_sub(cgroup.latest) <= keep
         });
+        self.headroom.tick(now, config, out);
     }
 
     fn tracked(&self) -> usize {
-        self.cgroups.len()
+        self.cgroups.len() + self.headroom.tracked()
     }
 
     fn evicted(&self) -> u64 {
-        self.cgroups.evicted()
+        self.cgroups.evicted().saturating_add(self.headroom.evicted())
     }
 }

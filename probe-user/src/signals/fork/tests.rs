@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     config::fork::ForkConfig,
-    enrich::subject::{Cgroup, NodeLimit},
+    enrich::subject::{Cgroup, NodeLimit, Subject},
     findings::{Condition, Evidence, Severity},
     signals::testing::{Bench, SECOND, comm, verdicts},
 };
@@ -20,7 +20,8 @@ fn failed(errno: i32) -> Body {
 }
 
 fn pids_max(owner_steps: u32, limit: u64) -> Body {
-    let cause = Cause::PidsMax { owner: 5, owner_steps, current: limit, limit };
+    let cause =
+        Cause::PidsMax { owner: 5, owner_steps, current: limit, limit, owner_assumed: false };
     Body::Fork(ForkFailure { errno: libc::EAGAIN, flags: None, cause })
 }
 
@@ -92,6 +93,20 @@ fn a_daemon_stays_the_named_victim_among_others() {
     let held = bench.tick(2 * SECOND);
     assert_eq!(held[0].who.context.comm, comm("kubelet"));
     assert_eq!(held[0].severity, Severity::Critical);
+}
+
+#[test]
+fn a_daemon_that_starts_something_in_a_full_pod_lacks_nothing() {
+    for (steps, limit, severity) in [(0, 100, Severity::Info), (2, 65_535, Severity::Critical)] {
+        let mut bench = bench();
+        bench.context.comm = comm("runc");
+        let Body::Fork(failure) = pids_max(steps, limit) else { unreachable!() };
+        let into = ForkFailure { flags: Some(CLONE_INTO_CGROUP), ..failure };
+        let raised: Vec<_> = (0..5).flat_map(|n| bench.at(n, Body::Fork(into))).collect();
+        assert_eq!(verdicts(&raised), [("fork-failures", severity)]);
+        assert!(evidence(&raised[0]).into_cgroup);
+        assert!(evidence(&raised[0]).summary(&Subject::default()).contains("cannot fork into"));
+    }
 }
 
 #[test]
@@ -169,7 +184,18 @@ fn the_summary_names_victim_place_and_cause() {
             Cause::RlimitNproc { uid: 7, current: 9, limit: 9 },
             "user 7 is at RLIMIT_NPROC (9 of 9 tasks)",
         ),
-        (Cause::PidMax { current: 9, limit: 301 }, "kernel.pid_max (9 of 301 pids)"),
+        (
+            Cause::ThreadsMax { current: 9, limit: 9 },
+            "the node is at kernel.threads-max (9 of 9 tasks)",
+        ),
+        (
+            Cause::PidMax { namespace: 7, level: 1, current: 9, limit: 301 },
+            "its pid namespace is at kernel.pid_max (9 of 301 pids)",
+        ),
+        (
+            Cause::PidMax { namespace: 7, level: 0, current: 9, limit: 301 },
+            "the node is at kernel.pid_max (9 of 301 pids)",
+        ),
         (Cause::PidNamespaceDying, "the init of its pid namespace is gone"),
         (Cause::Memory, "no memory"),
         (Cause::Unresolved, "kernel.threads-max (999 of 1000), by the look of it"),

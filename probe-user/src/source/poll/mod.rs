@@ -16,6 +16,7 @@ use crate::{
 
 mod fds;
 mod node;
+mod pids;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
@@ -31,7 +32,12 @@ pub trait Poller: Send {
 
 /// Every poller.
 fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
-    vec![Box::new(node::NodeTasksPoller), Box::new(fds::FdPoller::new(&config.fd))]
+    let fork = Duration::from_nanos(config.fork.poll.ns());
+    vec![
+        Box::new(node::NodeTasksPoller::new(fork)),
+        Box::new(pids::CgroupTasksPoller::new(fork)),
+        Box::new(fds::FdPoller::new(&config.fd)),
+    ]
 }
 
 /// An event for a fact about the whole node.

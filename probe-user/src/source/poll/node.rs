@@ -9,11 +9,20 @@ use crate::{
 };
 
 /// Three small files.
-pub struct NodeTasksPoller;
+pub struct NodeTasksPoller {
+    every: Duration,
+}
+
+impl NodeTasksPoller {
+    /// Looks that often.
+    pub fn new(every: Duration) -> Self {
+        Self { every }
+    }
+}
 
 impl Poller for NodeTasksPoller {
     fn every(&self) -> Duration {
-        Duration::from_secs(5)
+        self.every
     }
 
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>) {
