@@ -61,5 +61,5 @@ pub const RECORDS: &[Layout] = &[
         uid,
         owner_steps
     }),
-    layout!(NetlinkRecord { header, socket, protocol, _pad }),
+    layout!(NetlinkRecord { header, socket, caller, protocol, stack }),
 ];

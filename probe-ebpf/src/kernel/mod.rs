@@ -7,6 +7,7 @@ use crate::globals::offset;
 pub mod limits;
 pub mod net;
 pub mod task;
+pub mod user;
 
 /// The value at a kernel address.
 #[inline(always)]

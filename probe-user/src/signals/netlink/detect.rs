@@ -1,7 +1,9 @@
 //! Net open sockets and their growth, per process and protocol.
 
 use super::{
-    NetlinkChange, NetlinkEvidence, protocol_name,
+    NetlinkChange, NetlinkEvidence,
+    birthplace::Birth,
+    protocol_name,
     rules::LEAK,
     sockets::{Holder, Holding, Sockets},
 };
@@ -71,6 +73,7 @@ impl NetlinkDetector {
                 buckets: buckets as u64,
                 bucket_seconds: bucket / 1_000_000_000,
                 growth_per_hour: growth,
+                birthplaces: holding.birthplaces(),
             }),
         }
     }
@@ -92,8 +95,8 @@ impl Detector for NetlinkDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
         let Body::Netlink(change) = &event.body else { return };
         match *change {
-            NetlinkChange::Opened { socket, protocol } => {
-                let holder = self.sockets.open(socket, protocol, false, &event.context);
+            NetlinkChange::Opened { socket, protocol, birth } => {
+                let holder = self.sockets.open(socket, protocol, birth, &event.context);
                 let Some((holder, holding)) =
                     holder.and_then(|holder| Some((holder, self.sockets.holding(holder)?)))
                 else {
@@ -107,7 +110,7 @@ impl Detector for NetlinkDetector {
             }
             // Many come at once: the tick after the last one judges their sum.
             NetlinkChange::Seeded { socket, protocol } => {
-                self.sockets.open(socket, protocol, true, &event.context);
+                self.sockets.open(socket, protocol, Birth::Older, &event.context);
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),
