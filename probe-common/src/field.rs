@@ -53,6 +53,8 @@ fields! {
     EXT_ACK_MESSAGE: "netlink_ext_ack"."_msg",
     TASK_NSPROXY: "task_struct"."nsproxy",
     NSPROXY_NET: "nsproxy"."net_ns",
+    /// Lowest address of the kernel stack; the registers of user space are at its other end.
+    TASK_STACK: "task_struct"."stack",
     TASK_REAL_PARENT: "task_struct"."real_parent",
     TASK_GROUP_LEADER: "task_struct"."group_leader",
     TASK_START_BOOTTIME: "task_struct"."start_boottime",

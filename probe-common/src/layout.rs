@@ -64,8 +64,8 @@ pub const RECORDS: &[Layout] = &[
         level,
         _pad
     }),
-    layout!(NetlinkRecord { header, socket, protocol, _pad }),
     layout!(Party { cgroup_id, tgid, parent_tgid, comm, parent_comm, work }),
     layout!(RtnlWaitRecord { header, waited_ns, waiter, holder }),
     layout!(RtnlShortRecord { header, waits, waited_ns }),
+    layout!(NetlinkRecord { header, socket, caller, protocol, stack }),
 ];

@@ -5,6 +5,7 @@
 #![no_std]
 #![no_main]
 
+mod birthplace;
 mod fd_table;
 mod fork;
 mod globals;

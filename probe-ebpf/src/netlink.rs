@@ -5,7 +5,10 @@ use aya_ebpf::{
     EbpfContext,
     macros::{fentry, fexit, kprobe, kretprobe, map, tracepoint},
     maps::LruHashMap,
-    programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
+    programs::{
+        FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext,
+        tracing::StackIdContext,
+    },
 };
 use aya_log_ebpf::info;
 use probe_common::{
@@ -15,6 +18,7 @@ use probe_common::{
 };
 
 use crate::{
+    birthplace,
     fd_table::{self, NetlinkFd},
     fork::SYS_EXIT_RET,
     kernel::{net, task},
@@ -83,15 +87,17 @@ fn netlink_open_kretprobe(ctx: RetProbeContext) -> u32 {
 }
 
 #[inline(always)]
-fn opened<C: EbpfContext>(ctx: &C, net: u64, socket: u64, protocol: u32) {
+fn opened<C: StackIdContext + EbpfContext>(ctx: &C, net: u64, socket: u64, protocol: u32) {
     let Some(inode) = net::socket_inode(socket) else {
         output::count(signal::NETLINK, counter::SEEN);
         output::count(signal::NETLINK, counter::LOST_UNREADABLE);
         return;
     };
+    let birthplace = birthplace::of_socket(ctx);
     output::emit::<NetlinkRecord>(kind::NETLINK_OPEN, |record| {
         record.socket = inode;
         record.protocol = protocol;
+        birthplace.write(record);
         record.header.netns = net::inum(net);
         output::copy_comm(&mut record.header);
     });
@@ -123,6 +129,7 @@ fn closed(socket: u64) {
         output::count(signal::NETLINK, counter::LOST_UNREADABLE);
         return;
     };
+    birthplace::closed();
     output::emit::<NetlinkRecord>(kind::NETLINK_CLOSE, |record| record.socket = inode);
 }
 
@@ -152,9 +159,11 @@ fn netlink_sys_exit_socket(ctx: TracePointContext) -> u32 {
     }
     let netns = task::netns();
     fd_table::insert(fd as u32, NetlinkFd::new(protocol, netns));
+    let birthplace = birthplace::of_socket(&ctx);
     output::emit::<NetlinkRecord>(kind::NETLINK_OPEN, |record| {
         record.socket = SOCKET_BY_FD | fd_table::key(fd as u32);
         record.protocol = protocol;
+        birthplace.write(record);
         record.header.netns = netns;
         output::copy_comm(&mut record.header);
     });
@@ -170,6 +179,7 @@ fn netlink_sys_enter_close(ctx: TracePointContext) -> u32 {
         return 0;
     };
     if fd_table::remove(fd as u32) {
+        birthplace::closed();
         output::emit::<NetlinkRecord>(kind::NETLINK_CLOSE, |record| {
             record.socket = SOCKET_BY_FD | fd_table::key(fd as u32);
         });
@@ -182,6 +192,7 @@ fn netlink_sys_enter_close(ctx: TracePointContext) -> u32 {
 fn netlink_process_exit(_ctx: TracePointContext) -> u32 {
     if fd_table::is_owner() && task::is_last_thread() {
         fd_table::forget_owner();
+        birthplace::forget();
         output::emit::<NetlinkRecord>(kind::NETLINK_OWNER_EXIT, |_| {});
     }
     0

@@ -20,3 +20,4 @@ pub mod run;
 pub mod signals;
 pub mod sinks;
 pub mod source;
+mod symbols;

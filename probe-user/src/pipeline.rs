@@ -20,14 +20,20 @@ pub struct Pipeline {
     book: Book,
     metrics: Arc<Metrics>,
     conditions: Vec<Condition>,
+    /// Conditions that wait for names, until the next tick at most.
+    unnamed: Vec<Condition>,
 }
+
+/// Conditions that may wait for names; one more goes without.
+const MOST_UNNAMED: usize = 64;
 
 impl Pipeline {
     /// A pipeline with a detector for each signal.
     #[must_use]
     pub fn new(config: &Config, enricher: Enricher, metrics: Arc<Metrics>) -> Self {
         let detectors = SIGNALS.iter().map(|signal| (signal.detector)(config)).collect();
-        Self { enricher, detectors, book: Book::default(), metrics, conditions: Vec::new() }
+        let (conditions, unnamed) = (Vec::new(), Vec::new());
+        Self { enricher, detectors, book: Book::default(), metrics, conditions, unnamed }
     }
 
     /// Takes one wire record of the kernel side.
@@ -56,7 +62,7 @@ impl Pipeline {
         if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {
             detector.observe(&event, &mut self.conditions);
         }
-        self.raise(outlets);
+        self.raise(true, outlets);
     }
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
@@ -68,7 +74,7 @@ impl Pipeline {
         for detector in &mut self.detectors {
             detector.observe(event, &mut self.conditions);
         }
-        self.raise(outlets);
+        self.raise(true, outlets);
     }
 
     /// Takes the time: renews what holds, resolves what is over.
@@ -76,19 +82,27 @@ impl Pipeline {
         for detector in &mut self.detectors {
             detector.tick(now, &mut self.conditions);
         }
-        self.raise(outlets);
+        // The older first; none waits any longer.
+        self.unnamed.append(&mut self.conditions);
+        self.conditions = std::mem::take(&mut self.unnamed);
+        self.raise(false, outlets);
         for finding in self.book.expire(now) {
             self.send(finding, outlets);
         }
         self.metrics.observe_state(&self.enricher, &self.detectors, &self.book);
     }
 
-    fn raise(&mut self, outlets: &[&Outlet]) {
+    fn raise(&mut self, may_wait: bool, outlets: &[&Outlet]) {
         if self.conditions.is_empty() {
             return;
         }
         let clock = Clock::now();
-        for condition in std::mem::take(&mut self.conditions) {
+        for mut condition in std::mem::take(&mut self.conditions) {
+            let named = self.enricher.name_places(&mut condition);
+            if may_wait && !named && self.unnamed.len() < MOST_UNNAMED {
+                self.unnamed.push(condition);
+                continue;
+            }
             let describe = |condition: &Condition| self.enricher.describe(condition);
             if let Some(finding) = self.book.hold(condition, clock, describe) {
                 self.send(finding, outlets);

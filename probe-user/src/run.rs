@@ -30,6 +30,7 @@ use crate::{
     signals::netlink,
     sinks::{self, Outlet, stdout},
     source::{Source, poll, ring::LiveRing, seed},
+    symbols::Symbols,
 };
 
 mod kernel_log;
@@ -81,13 +82,15 @@ pub fn run(
     let facts = Facts::read();
     let offsets = offsets(&facts);
     // Before any other thread: attaching may enter a mount namespace for tracefs.
-    let probe = Probe::load(&facts, &offsets, options)?;
+    let mut probe = Probe::load(&facts, &offsets, options)?;
     if probe.coverage.iter().all(|covered| covered.rung.is_none()) {
         let why = probe.coverage.first().map_or_else(String::new, Coverage::why);
         return Err(RunError::Blind(why));
     }
     // Only now: paths of what was opened in another mount namespace would not be ours.
-    let enricher = Enricher::new(PidsHierarchy::find());
+    let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone());
+    let symbols = symbols.map_err(RunError::Runtime)?;
+    let enricher = Enricher::new(PidsHierarchy::find()).with_symbols(symbols);
     let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -8,6 +8,7 @@ pub mod birthplace;
 pub mod limits;
 pub mod net;
 pub mod task;
+pub mod user;
 
 /// The value at a kernel address.
 #[inline(always)]

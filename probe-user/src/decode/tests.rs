@@ -1,6 +1,6 @@
 use probe_common::{
     fork::{ForkRecord, cause},
-    netlink::NetlinkRecord,
+    netlink::{NO_STACK, NetlinkRecord},
     tc::{IFNAME_LEN, KIND_LEN, LinkGoneRecord, MESSAGE_LEN, TcRecord, rtm},
     wire::{COMM_LEN, Header, flag, kind},
 };
@@ -11,7 +11,7 @@ use crate::{
     event::Body,
     signals::{
         fork::{Cause, ForkFailure},
-        netlink::NetlinkChange,
+        netlink::{NetlinkChange, birthplace::Birth},
         tc::{Answer, Operation, TcChange, TcRequest},
     },
 };
@@ -128,17 +128,27 @@ fn the_other_kinds_decode() {
     let change = TcChange::LinkGone { ifindex: 3 };
     assert_eq!(decode(&bytes(&gone)).expect("decodes").body, Body::Tc(change));
 
+    let birth = Birth::Noted { stack: Ok(3), caller: 9 };
     for (kind, change) in [
-        (kind::NETLINK_OPEN, NetlinkChange::Opened { socket: 77, protocol: 16 }),
+        (kind::NETLINK_OPEN, NetlinkChange::Opened { socket: 77, protocol: 16, birth }),
         (kind::NETLINK_CLOSE, NetlinkChange::Closed { socket: 77 }),
         (kind::NETLINK_OWNER_EXIT, NetlinkChange::OwnerExited),
     ] {
         let header = header::<NetlinkRecord>(kind);
-        let record = NetlinkRecord { header, socket: 77, protocol: 16, _pad: 0 };
+        let record = NetlinkRecord { header, socket: 77, caller: 9, protocol: 16, stack: 3 };
+        assert_eq!(decode(&bytes(&record)).expect("decodes").body, Body::Netlink(change));
+    }
+    for (stack, birth) in [
+        (NO_STACK, Birth::Early),
+        (-libc::EEXIST, Birth::Noted { stack: Err(-libc::EEXIST), caller: 0 }),
+    ] {
+        let header = header::<NetlinkRecord>(kind::NETLINK_OPEN);
+        let record = NetlinkRecord { header, stack, ..NetlinkRecord::default() };
+        let change = NetlinkChange::Opened { socket: 0, protocol: 0, birth };
         assert_eq!(decode(&bytes(&record)).expect("decodes").body, Body::Netlink(change));
     }
     let header = Header { flags: flag::SEEDED, ..header::<NetlinkRecord>(kind::NETLINK_OPEN) };
-    let record = NetlinkRecord { header, socket: 77, protocol: 16, _pad: 0 };
+    let record = NetlinkRecord { header, socket: 77, caller: 9, protocol: 16, stack: 3 };
     let change = NetlinkChange::Seeded { socket: 77, protocol: 16 };
     assert_eq!(decode(&bytes(&record)).expect("decodes").body, Body::Netlink(change));
 }

@@ -9,9 +9,13 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 
 use crate::{
-    event::{Comm, Event},
+    event::{Body, Comm, Event},
     findings::{Condition, Evidence},
-    signals::fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
+    signals::{
+        fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
+        netlink::NetlinkChange,
+    },
+    symbols::Symbols,
 };
 
 pub mod cgroup;
@@ -33,13 +37,20 @@ pub struct Enricher {
     hierarchy: Option<PidsHierarchy>,
     paths: LruCache<u64, Option<String>>,
     misses: u64,
+    symbols: Option<Symbols>,
 }
 
 impl Enricher {
     /// An enricher over the node's pids hierarchy, if it has one.
     #[must_use]
     pub fn new(hierarchy: Option<PidsHierarchy>) -> Self {
-        Self { hierarchy, paths: LruCache::new(CGROUP_CACHE), misses: 0 }
+        Self { hierarchy, paths: LruCache::new(CGROUP_CACHE), misses: 0, symbols: None }
+    }
+
+    /// One that also knows the names of functions.
+    #[must_use]
+    pub fn with_symbols(self, symbols: Symbols) -> Self {
+        Self { symbols: Some(symbols), ..self }
     }
 
     /// Learns what may be gone when a finding fires. Cheap when nothing is new.
@@ -47,6 +58,25 @@ impl Enricher {
         if let Some(id) = event.context.cgroup {
             self.cgroup_path(id);
         }
+        if let Body::Netlink(NetlinkChange::Opened { birth, .. }) = event.body
+            && let (Some(site), Some(symbols)) = (birth.site(event.context.pid), &mut self.symbols)
+        {
+            // Begins the look-up, while the process lives.
+            symbols.look(site);
+        }
+    }
+
+    /// Names the places in programs that a condition is about. `false` when some names are still
+    /// being looked up.
+    pub fn name_places(&mut self, condition: &mut Condition) -> bool {
+        let (Evidence::Netlink(evidence), Some(symbols)) =
+            (&mut condition.evidence, &mut self.symbols)
+        else {
+            return true;
+        };
+        let pid = condition.who.context.pid;
+        let named = evidence.birthplaces.iter_mut().map(|place| place.name(pid, symbols));
+        named.fold(true, |all, named| all && named)
     }
 
     /// Lookups that found nothing.

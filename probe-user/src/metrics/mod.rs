@@ -14,6 +14,7 @@ use crate::{
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
     signals::{Detector, SIGNALS, netlink},
+    symbols::Outcome,
 };
 
 mod histograms;
@@ -38,6 +39,8 @@ pub struct Metrics {
     enrich_misses: IntCounter,
     seeded: IntCounterVec,
     polled: IntCounterVec,
+    /// What became of the frames of stacks, by outcome.
+    pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
@@ -147,6 +150,11 @@ impl Metrics {
                 "Facts looked up by pollers, by kind.",
                 &["fact"],
             )?,
+            symbolized: counters(
+                "nodeprobe_symbolized_frames_total",
+                "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
+                &["outcome"],
+            )?,
             seed_misses: counter(
                 "nodeprobe_seed_misses_total",
                 "Parts of /proc that could not be read when the agent looked for those.",
@@ -177,6 +185,9 @@ impl Metrics {
             self.decode_errors.with_label_values(&[reason]);
         }
         self.seeded.with_label_values(&[netlink::SIGNAL.name]);
+        for outcome in Outcome::LABELS {
+            self.symbolized.with_label_values(&[outcome]);
+        }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
         }

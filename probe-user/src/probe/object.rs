@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, RingBuf},
+    maps::{MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
 };
 use thiserror::Error;
 
@@ -93,6 +93,14 @@ impl Probe {
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
         let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
         Ok(Self { ebpf, ring, counters, coverage })
+    }
+
+    /// The user stacks that programs keep, by id; there once.
+    ///
+    /// # Errors
+    /// When the object has no such map any more.
+    pub fn stacks(&mut self) -> Result<StackTraceMap<MapData>, ProbeError> {
+        take(&mut self.ebpf, "USER_STACKS", StackTraceMap::try_from)
     }
 }
 

@@ -2,7 +2,7 @@
 //! closes one a call); what stays open counts.
 
 use probe_common::{
-    netlink::NetlinkRecord,
+    netlink::{NO_STACK, NetlinkRecord},
     wire::{Header, flag, kind, signal},
 };
 use serde::Serialize;
@@ -15,10 +15,12 @@ use crate::{
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
+pub mod birthplace;
 mod detect;
 mod rules;
 mod sockets;
 
+use birthplace::{Birth, Birthplace};
 use rules::LEAK;
 
 pub static SIGNAL: Signal = Signal {
@@ -96,6 +98,7 @@ pub enum NetlinkChange {
     Opened {
         socket: u64,
         protocol: u32,
+        birth: Birth,
     },
     /// It was open before the agent started.
     Seeded {
@@ -116,10 +119,19 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         kind::NETLINK_OPEN if header.flags & flag::SEEDED != 0 => {
             NetlinkChange::Seeded { socket, protocol }
         }
-        kind::NETLINK_OPEN => NetlinkChange::Opened { socket, protocol },
+        kind::NETLINK_OPEN => NetlinkChange::Opened { socket, protocol, birth: birth_in(&record) },
         kind::NETLINK_CLOSE => NetlinkChange::Closed { socket },
         _ => NetlinkChange::OwnerExited,
     }))
+}
+
+fn birth_in(record: &NetlinkRecord) -> Birth {
+    let caller = record.caller;
+    match u32::try_from(record.stack) {
+        Ok(id) => Birth::Noted { stack: Ok(id), caller },
+        Err(_) if record.stack == NO_STACK => Birth::Early,
+        Err(_) => Birth::Noted { stack: Err(record.stack), caller },
+    }
 }
 
 /// The numbers of a netlink finding.
@@ -157,6 +169,8 @@ pub struct NetlinkEvidence {
     /// keep rising.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds_to_limit: Option<u64>,
+    /// Where in the program most of the open sockets were made, at most three, most first.
+    pub birthplaces: Vec<Birthplace>,
 }
 
 impl NetlinkEvidence {
@@ -178,8 +192,13 @@ impl NetlinkEvidence {
             seeded if seeded == self.open => "all were open before the agent started".into(),
             seeded => format!("{seeded} of them were open before the agent started"),
         };
+        let made = self.birthplaces.iter().find(|place| !place.frames.is_empty());
+        let made = made.map_or(String::new(), |place| {
+            let frame = place.frames.first().map_or("", String::as_str);
+            format!("; {} of them were made in {frame}", place.open)
+        });
         format!(
-            "{} holds {} {} sockets open{growth}{left}; {age}",
+            "{} holds {} {} sockets open{growth}{left}; {age}{made}",
             subject.process_label(),
             self.open,
             self.protocol

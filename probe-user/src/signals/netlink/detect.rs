@@ -3,7 +3,9 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    NetlinkChange, NetlinkEvidence, protocol_name,
+    NetlinkChange, NetlinkEvidence,
+    birthplace::Birth,
+    protocol_name,
     rules::LEAK,
     sockets::{Holder, Holding, Sockets},
 };
@@ -117,6 +119,7 @@ impl NetlinkDetector {
                 fds: fds.map(|(open, _)| *open),
                 fd_limit: fds.and_then(|(_, limit)| *limit),
                 seconds_to_limit: self.seconds_to_limit(holder, holding),
+                birthplaces: holding.birthplaces(),
             }),
         }
     }
@@ -143,8 +146,8 @@ impl Detector for NetlinkDetector {
             _ => return,
         };
         match change {
-            NetlinkChange::Opened { socket, protocol } => {
-                let holder = self.sockets.open(socket, protocol, false, &event.context);
+            NetlinkChange::Opened { socket, protocol, birth } => {
+                let holder = self.sockets.open(socket, protocol, birth, &event.context);
                 let Some((holder, holding)) =
                     holder.and_then(|holder| Some((holder, self.sockets.holding(holder)?)))
                 else {
@@ -158,7 +161,7 @@ impl Detector for NetlinkDetector {
             }
             // Many come at once: the tick after the last one judges their sum.
             NetlinkChange::Seeded { socket, protocol } => {
-                self.sockets.open(socket, protocol, true, &event.context);
+                self.sockets.open(socket, protocol, Birth::Older, &event.context);
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),

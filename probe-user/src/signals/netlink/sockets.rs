@@ -1,9 +1,14 @@
 //! The table of open sockets and of those who hold them.
 
-use std::collections::VecDeque;
+use std::{
+    cmp::Reverse,
+    collections::{VecDeque, hash_map::Entry},
+    hash::Hash,
+};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::birthplace::{Birth, Birthplace, SHOWN};
 use crate::{
     event::{BootNs, Context},
     signals::trend,
@@ -26,9 +31,21 @@ pub struct Holding {
     pub history: VecDeque<usize>,
     pub who: Context,
     netns: FxHashMap<u32, usize>,
+    births: FxHashMap<Birth, usize>,
 }
 
 impl Holding {
+    /// Where most of the open sockets were made, most first.
+    #[must_use]
+    pub fn birthplaces(&self) -> Vec<Birthplace> {
+        let mut births: Vec<(Birth, usize)> =
+            self.births.iter().map(|(birth, open)| (*birth, *open)).collect();
+        births.sort_unstable_by_key(|(birth, open)| (Reverse(*open), *birth));
+        births.truncate(SHOWN);
+        let place = |(birth, open)| Birthplace::new(birth, open as u64, self.open as u64);
+        births.into_iter().map(place).collect()
+    }
+
     /// Network namespaces the open sockets are in; at least 1.
     #[must_use]
     pub fn netns_count(&self) -> usize {
@@ -54,7 +71,7 @@ struct Socket {
     netns: u32,
     /// When it was opened; when it was found, if that was before the agent started.
     opened: BootNs,
-    seeded: bool,
+    birth: Birth,
 }
 
 /// Every open netlink socket the agent saw opening, or found.
@@ -72,7 +89,7 @@ impl Sockets {
         &mut self,
         id: u64,
         protocol: u32,
-        seeded: bool,
+        birth: Birth,
         context: &Context,
     ) -> Option<Holder> {
         self.close(id);
@@ -81,7 +98,7 @@ impl Sockets {
             return None;
         }
         let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
-        self.sockets.insert(id, Socket { holder, netns, opened: context.at, seeded });
+        self.sockets.insert(id, Socket { holder, netns, opened: context.at, birth });
         let holding = self.holders.entry(holder).or_insert_with(|| Holding {
             open: 0,
             seeded: 0,
@@ -89,12 +106,15 @@ impl Sockets {
             history: VecDeque::new(),
             who: *context,
             netns: FxHashMap::default(),
+            births: FxHashMap::default(),
         });
+        let seeded = birth == Birth::Older;
         holding.open += 1;
         holding.seeded += usize::from(seeded);
         holding.opened_total += u64::from(!seeded);
         holding.who = *context;
         *holding.netns.entry(netns).or_default() += 1;
+        *holding.births.entry(birth).or_default() += 1;
         Some(holder)
     }
 
@@ -103,13 +123,9 @@ impl Sockets {
         let Some(socket) = self.sockets.remove(&id) else { return };
         let Some(holding) = self.holders.get_mut(&socket.holder) else { return };
         holding.open -= 1;
-        holding.seeded -= usize::from(socket.seeded);
-        if let Some(count) = holding.netns.get_mut(&socket.netns) {
-            *count -= 1;
-            if *count == 0 {
-                holding.netns.remove(&socket.netns);
-            }
-        }
+        holding.seeded -= usize::from(socket.birth == Birth::Older);
+        one_less(&mut holding.netns, socket.netns);
+        one_less(&mut holding.births, socket.birth);
         if holding.open == 0 {
             self.holders.remove(&socket.holder);
         }
@@ -174,5 +190,15 @@ impl Sockets {
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out
+    }
+}
+
+/// Counts one less of `key`, and forgets it with the last.
+fn one_less<K: Eq + Hash>(counts: &mut FxHashMap<K, usize>, key: K) {
+    if let Entry::Occupied(mut count) = counts.entry(key) {
+        *count.get_mut() -= 1;
+        if *count.get() == 0 {
+            count.remove();
+        }
     }
 }

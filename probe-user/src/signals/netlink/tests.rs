@@ -1,4 +1,4 @@
-use super::{NetlinkChange, NetlinkEvidence, detect::NetlinkDetector};
+use super::{NetlinkChange, NetlinkEvidence, birthplace::Birth, detect::NetlinkDetector};
 use crate::{
     config::netlink::NetlinkConfig,
     enrich::subject::Subject,
@@ -14,7 +14,7 @@ fn bench() -> Bench {
 }
 
 fn open(socket: u64) -> Body {
-    Body::Netlink(NetlinkChange::Opened { socket, protocol: 0 })
+    Body::Netlink(NetlinkChange::Opened { socket, protocol: 0, birth: Birth::Early })
 }
 
 fn close(socket: u64) -> Body {

@@ -1,0 +1,84 @@
+//! The thread that looks stacks up. It alone reads the kernel side's map of stacks and takes out what
+//! nobody needs any more, so that a stack that was looked up is the one that was asked for.
+
+use std::{
+    fs,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use aya::maps::{MapData, StackTraceMap};
+use prometheus::IntCounterVec;
+use rustc_hash::FxHashSet;
+
+use super::{Known, Outcome, Site, Trace, lock, stack};
+
+/// How often stacks of processes that are gone are forgotten. A finding about a process that ended
+/// resolves before that, or has said its stacks.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Looks up what is asked for until nobody asks any more.
+pub fn work(
+    mut stacks: StackTraceMap<MapData>,
+    queue: &Receiver<Site>,
+    known: &Mutex<Known>,
+    outcomes: &IntCounterVec,
+) {
+    let count = |outcome: Outcome| outcomes.with_label_values(&[outcome.label()]).inc();
+    let mut swept = Instant::now();
+    loop {
+        match queue.recv_timeout(SWEEP) {
+            Ok(site) => {
+                let trace = trace(&stacks, site, count);
+                lock(known).sites.put(site, Some(Arc::new(trace)));
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if swept.elapsed() >= SWEEP {
+            forget_dead(known);
+            swept = Instant::now();
+        }
+        for id in unused(&mut lock(known)) {
+            // One that is not there is what we want.
+            let _ = stacks.remove(&id);
+        }
+    }
+}
+
+fn trace(stacks: &StackTraceMap<MapData>, site: Site, count: impl Fn(Outcome)) -> Trace {
+    let addresses: Vec<u64> = match site.stack.map(|id| stacks.get(&id, 0)) {
+        Some(Ok(stack)) => stack.frames().iter().map(|frame| frame.ip).collect(),
+        Some(Err(_)) => {
+            count(Outcome::Unreadable);
+            return Trace::unreadable("the stack was given up for want of room");
+        }
+        None => Vec::new(),
+    };
+    stack::trace(site.pid, &addresses, site.caller, count)
+}
+
+/// Forgets the stacks of processes that are gone.
+fn forget_dead(known: &Mutex<Known>) {
+    let pids: FxHashSet<u32> = lock(known).sites.iter().map(|(site, _)| site.pid).collect();
+    let is_gone = |pid: &u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(true);
+    let gone: FxHashSet<u32> = pids.into_iter().filter(is_gone).collect();
+    let mut known = lock(known);
+    let sites: Vec<Site> = known.sites.iter().map(|(site, _)| *site).collect();
+    for site in sites.into_iter().filter(|site| gone.contains(&site.pid)) {
+        known.sites.pop(&site);
+        known.forgotten.extend(site.stack);
+    }
+}
+
+/// Stacks that were forgotten and that no other process shares.
+fn unused(known: &mut Known) -> Vec<u32> {
+    if known.forgotten.is_empty() {
+        return Vec::new();
+    }
+    let used: FxHashSet<u32> = known.sites.iter().filter_map(|(site, _)| site.stack).collect();
+    known.forgotten.drain(..).filter(|id| !used.contains(id)).collect()
+}
