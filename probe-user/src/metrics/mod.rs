@@ -13,7 +13,7 @@ use crate::{
     event::Fact,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
-    signals::{Detector, SIGNALS, netlink},
+    signals::{Detector, SIGNALS, netlink, tc},
 };
 
 pub mod http;
@@ -135,7 +135,7 @@ impl Metrics {
             )?,
             seeded: counters(
                 "nodeprobe_seeded_total",
-                "Things found in /proc that were there before the hooks, by signal.",
+                "Things that were there before the hooks (sockets, clsact qdiscs, filters), by signal.",
                 &["signal"],
             )?,
             polled: counters(
@@ -145,7 +145,7 @@ impl Metrics {
             )?,
             seed_misses: counter(
                 "nodeprobe_seed_misses_total",
-                "Parts of /proc that could not be read when the agent looked for those.",
+                "Parts of /proc and network namespaces that could not be read when the agent looked for those.",
             )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
@@ -171,7 +171,9 @@ impl Metrics {
         for reason in DecodeError::LABELS {
             self.decode_errors.with_label_values(&[reason]);
         }
-        self.seeded.with_label_values(&[netlink::SIGNAL.name]);
+        for signal in [&tc::SIGNAL, &netlink::SIGNAL] {
+            self.seeded.with_label_values(&[signal.name]);
+        }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
         }
