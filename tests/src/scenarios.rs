@@ -6,4 +6,7 @@ pub mod netlink_leak;
 pub mod netlink_seed;
 pub mod quiet_control;
 pub mod tc_agents;
+pub mod tc_asymmetry;
+pub mod tc_before_agent;
 pub mod tc_handle_toggle;
+pub mod tc_sweep;

@@ -86,7 +86,9 @@ fn what_does_not_fit_means_that_something_was_missed() {
         (1..=33).map(|_| add(7, 0)).collect(),
     ] {
         let mut side = empty();
-        changes.iter().for_each(|change| drop(side.apply(*change, 1).ok_or(())));
+        for change in &changes {
+            side.apply(*change, 1);
+        }
         assert!(!side.is_known(), "{changes:?}");
         assert_eq!(side.at(7), Presence::Unclear);
     }
