@@ -43,6 +43,8 @@ pub const RECORDS: &[Layout] = &[
         info,
         netns_cookie,
         duration_ns,
+        started_ns,
+        parent_started_ns,
         parent_tgid,
         _pad,
         parent_comm,

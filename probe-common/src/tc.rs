@@ -40,6 +40,10 @@ pub struct TcRecord {
     pub netns_cookie: u64,
     /// Time the request's handler ran (ns); 0 when not measured.
     pub duration_ns: u64,
+    /// Start of the writer's process since boot (ns); 0 when unknown.
+    pub started_ns: u64,
+    /// Start of its parent's process since boot (ns); 0 when unknown.
+    pub parent_started_ns: u64,
     /// Process id of the writer's parent; 0 when unknown.
     pub parent_tgid: u32,
     /// Zero.
@@ -54,7 +58,7 @@ pub struct TcRecord {
     pub message: [u8; MESSAGE_LEN],
 }
 
-const _: () = assert!(size_of::<TcRecord>() == 248);
+const _: () = assert!(size_of::<TcRecord>() == 264);
 
 /// An interface is being removed, and every qdisc and filter on it.
 #[repr(C)]

@@ -236,7 +236,7 @@ pub fn fill(record: &mut TcRecord, message: &TcRequest, net: Option<u64>) {
         let _ = net::ifname(&mut record.ifname, net, message.tc.ifindex);
     }
     output::copy_comm(&mut record.header);
-    task::copy_parent(record);
+    task::copy_starters(record);
 }
 
 /// Copies `TCA_KIND` out of the attributes behind the request; `read` reads a word where the

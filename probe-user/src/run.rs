@@ -13,6 +13,7 @@ use tokio::{
 use crate::{
     cli::say,
     config::{Config, Listen},
+    decode::as_bytes,
     enrich::{Enricher, cgroup::PidsHierarchy},
     event::BootNs,
     findings::clock::boot_now,
@@ -135,6 +136,8 @@ async fn watch(
     let address = serve_metrics(config.metrics.listen, exporter, &mut tasks).await?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
+    // It runs while the ring is read: each look tells when it was.
+    let mut snapshot = seed::tc::start().map_err(failed("tc snapshot"))?;
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     announce(&coverage, &metrics, address, started);
@@ -159,6 +162,12 @@ async fn watch(
                     let reason = "their thread is gone".into();
                     break Err(RunError::Task { task: "pollers", reason });
                 }
+            },
+            Some(found) = snapshot.next() => match found {
+                seed::tc::Found::Link(records) => {
+                    records.iter().for_each(|record| pipeline.seed(as_bytes(record), &outlets));
+                }
+                seed::tc::Found::Miss => metrics.seed_misses.inc(),
             },
             _ = ticks.tick() => {
                 pipeline.tick(boot_now(), &outlets);
@@ -190,7 +199,7 @@ fn names_inodes(coverage: &[Coverage]) -> bool {
 
 /// Takes in the netlink sockets that were open before the hooks were there.
 fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
-    match seed::netlink_sockets(PidsHierarchy::find().as_ref(), |record| {
+    match seed::netlink::sockets(PidsHierarchy::find().as_ref(), |record| {
         pipeline.seed(record, outlets)
     }) {
         Ok(misses) => metrics.seed_misses.inc_by(misses),

@@ -10,13 +10,16 @@ use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
     fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, rtnl_pressure,
-    tc_agents, tc_handle_toggle,
+    tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep,
 };
 
 /// Every scenario, in the order they are played.
 pub const ALL: &[Scenario] = &[
     tc_handle_toggle::SCENARIO,
     tc_agents::SCENARIO,
+    tc_asymmetry::SCENARIO,
+    tc_sweep::SCENARIO,
+    tc_before_agent::SCENARIO,
     fork_pids_max::SCENARIO,
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
@@ -47,10 +50,12 @@ pub struct Scenario {
 pub struct Prelude {
     /// What happened.
     pub summary: &'static str,
-    /// Does it; all of it must be found at the agent's start, and resolve when the props are gone.
+    /// Does it; all of it must be found after the agent's start.
     pub play: fn(&Stage) -> Result<Played>,
+    /// Whether its findings must resolve soon after the props are gone.
+    pub resolves: bool,
     /// Where none of it can be found, and nothing may be said.
-    pub unseen_on: Unseen,
+    pub unseen_on: Option<Unseen>,
 }
 
 /// A rung on which the agent cannot know of something.

@@ -7,4 +7,7 @@ pub mod netlink_seed;
 pub mod quiet_control;
 pub mod rtnl_pressure;
 pub mod tc_agents;
+pub mod tc_asymmetry;
+pub mod tc_before_agent;
 pub mod tc_handle_toggle;
+pub mod tc_sweep;

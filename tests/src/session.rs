@@ -64,15 +64,16 @@ impl<'a> Session<'a> {
         Ok(props)
     }
 
-    /// Judges what was there before the agent: found and then resolved, unless it cannot be seen.
+    /// Judges what was there before the agent: found, and resolved if asked, unless it cannot be seen.
     /// Returns what is left of it, to be kept to the end.
     pub fn prelude(&mut self, prelude: &Prelude, played: Played) -> Result<(Vec<Catch>, Props)> {
-        let Unseen { signal, hook, rung, why } = &prelude.unseen_on;
-        if self.agent.uses_rung(signal, hook, rung)? {
+        if let Some(Unseen { signal, hook, rung, why }) = &prelude.unseen_on
+            && self.agent.uses_rung(signal, hook, rung)?
+        {
             self.progress(format!("nothing may be said on the {rung} rung: {why}"));
             return Ok((Vec::new(), played.props));
         }
-        Ok((self.catch(played, true)?, Props::new()))
+        Ok((self.catch(played, prelude.resolves)?, Props::new()))
     }
 
     /// Plays a bad act until its findings came, and resolved if asked.

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::exec;
 
 /// The priority the kernel gives to the first filter added without one, and Calico's ever since.
-const PRIORITY: &str = "49152";
+pub const PRIORITY: &str = "49152";
 
 /// A classic BPF program that lets everything pass, for machines that have no eBPF object at hand.
 const PASS_BYTECODE: &str = "1,6 0 0 4294967295,";
@@ -68,19 +68,30 @@ impl Interface {
 
     /// Adds a filter; the kernel chooses the next lower free priority.
     pub fn add_without_priority(&self, direction: Direction) -> Result<()> {
-        self.add_at(direction, &[])
+        self.write("add", direction, &[])
     }
 
     /// Adds a filter; the kernel chooses the lowest free handle.
     pub fn add(&self, direction: Direction) -> Result<()> {
-        self.add_at(direction, &["prio", PRIORITY])
+        self.write("add", direction, &["prio", PRIORITY])
     }
 
-    fn add_at(&self, direction: Direction, prio: &[&str]) -> Result<()> {
-        let mut args = vec!["filter", "add", "dev", &self.name, direction.word()];
-        args.extend(prio);
+    fn write(&self, how: &str, direction: Direction, place: &[&str]) -> Result<()> {
+        let mut args = vec!["filter", how, "dev", &self.name, direction.word()];
+        args.extend(place);
         args.extend(["protocol", "all", "bpf", "da"]);
         args.extend(self.program.iter().map(String::as_str));
+        exec::run("tc", &args).map(drop)
+    }
+
+    /// Puts a filter where one may be, the way agents do that want a place of their own.
+    pub fn replace(&self, direction: Direction, prio: &str, handle: &str) -> Result<()> {
+        self.write("replace", direction, &["prio", prio, "handle", handle])
+    }
+
+    /// Deletes the filters of a direction.
+    pub fn detach(&self, direction: Direction) -> Result<()> {
+        let args = ["filter", "del", "dev", &self.name, direction.word(), "prio", PRIORITY];
         exec::run("tc", &args).map(drop)
     }
 

@@ -13,6 +13,7 @@ pub mod fork;
 mod netlink;
 mod rtnl;
 mod tc_agent;
+mod tc_sweep;
 mod tc_target;
 mod tc_toggle;
 
@@ -42,6 +43,8 @@ pub enum Workload {
     TcToggle(tc_toggle::TcToggle),
     /// Do something to the filters of an interface, then stay.
     TcAgent(tc_agent::TcAgent),
+    /// Attach to many interfaces, and write all their filters again.
+    TcSweep(tc_sweep::TcSweep),
     /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
     /// Fork and reap.
@@ -66,6 +69,7 @@ pub fn run(workload: &Workload) -> Result<()> {
     match workload {
         Workload::TcToggle(args) => tc_toggle::run(args),
         Workload::TcAgent(args) => tc_agent::run(args),
+        Workload::TcSweep(args) => tc_sweep::run(args),
         Workload::ForkFail(args) => fork::fail(args),
         Workload::ForkStorm(args) => fork::storm(args),
         Workload::NetlinkLeak(args) => netlink::leak(args),

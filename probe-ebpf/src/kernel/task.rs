@@ -89,7 +89,13 @@ pub fn netns() -> u32 {
 /// Start of the current process since boot (ns): with the pid, an identity that is never reused.
 #[inline(always)]
 pub fn process_start() -> u64 {
-    let Some(leader) = field::<u64>(current(), f::TASK_GROUP_LEADER) else {
+    start_of(current())
+}
+
+/// [`process_start`] of any task.
+#[inline(always)]
+fn start_of(task: u64) -> u64 {
+    let Some(leader) = field::<u64>(task, f::TASK_GROUP_LEADER) else {
         return 0;
     };
     field(leader, f::TASK_START_BOOTTIME).unwrap_or(0)
@@ -104,11 +110,14 @@ pub fn is_last_thread() -> bool {
     field::<i32>(signal, f::SIGNAL_LIVE).unwrap_or(0) <= 0
 }
 
-/// Writes who started the current process: `tc` is only the hand of the agent that ran it.
+/// Writes since when the current process is there, and who started it: `tc` is only the hand of the
+/// agent that ran it.
 #[inline(always)]
-pub fn copy_parent(record: &mut TcRecord) {
+pub fn copy_starters(record: &mut TcRecord) {
+    record.started_ns = process_start();
     if let Some(parent) = field::<u64>(current(), f::TASK_REAL_PARENT) {
         record.parent_tgid = name(parent, &mut record.parent_comm);
+        record.parent_started_ns = start_of(parent);
     }
 }
 

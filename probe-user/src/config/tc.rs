@@ -26,6 +26,20 @@ pub struct TcConfig {
     /// bpf filters added at one attach point without a priority, and not deleted, that warn.
     #[serde(deserialize_with = "within::<_, 2, 10_000>")]
     pub prio_leak: usize,
+    /// How long ingress and egress of an interface may disagree.
+    pub asymmetry: Span,
+    /// Share of a namespace's interfaces with filters that make a sweep when an agent writes them
+    /// again (percent).
+    #[serde(deserialize_with = "within::<_, 1, 100>")]
+    pub sweep_percent: usize,
+    /// Sweeps of one agent in the window that are critical.
+    #[serde(deserialize_with = "within::<_, 1, 8>")]
+    pub sweeps: usize,
+    /// Interfaces with filters that a namespace must have at least for a sweep.
+    #[serde(deserialize_with = "within::<_, 2, 10_000>")]
+    pub sweep_least: usize,
+    /// How long after its start an agent's writes are no sweep.
+    pub sweep_grace: Span,
     /// How long it must be quiet before a finding resolves.
     pub hold: Span,
 }
@@ -39,6 +53,11 @@ impl Default for TcConfig {
             critical_toggles: 3,
             failing_writes: 10,
             prio_leak: 4,
+            asymmetry: Span::seconds(60),
+            sweep_percent: 80,
+            sweeps: 2,
+            sweep_least: 4,
+            sweep_grace: Span::seconds(120),
             hold: Span::seconds(120),
         }
     }

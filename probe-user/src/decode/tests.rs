@@ -52,6 +52,8 @@ fn tc_record() -> TcRecord {
         info: 49_152 << 16 | 3,
         netns_cookie: 5,
         duration_ns: 1_000,
+        started_ns: 20,
+        parent_started_ns: 10,
         parent_tgid: 39,
         _pad: 0,
         parent_comm: padded::<COMM_LEN>("calico-node"),
@@ -158,12 +160,12 @@ fn malformed_records_are_typed_errors() {
     let good = bytes(&tc_record());
     assert!(matches!(decode(&[]), Err(DecodeError::Truncated { have: 0, .. })));
     assert!(matches!(decode(&good[..55]), Err(DecodeError::Truncated { have: 55, need: 56, .. })));
-    assert_eq!(decode(&good[..100]), Err(DecodeError::LengthMismatch { says: 248, have: 100 }));
+    assert_eq!(decode(&good[..100]), Err(DecodeError::LengthMismatch { says: 264, have: 100 }));
 
     let mut short = good[..100].to_vec();
     short[2..4].copy_from_slice(&100u16.to_ne_bytes());
     let error = decode(&short).expect_err("too short for its kind");
-    assert_eq!(error, DecodeError::Truncated { kind: kind::TC_REQUEST, have: 100, need: 248 });
+    assert_eq!(error, DecodeError::Truncated { kind: kind::TC_REQUEST, have: 100, need: 264 });
 
     let mut unknown = good.clone();
     unknown[..2].copy_from_slice(&0x7f01u16.to_ne_bytes());

@@ -88,7 +88,7 @@ impl Histograms {
                     self.requests.with_label_values(&labels).observe(ns as f64 * NS);
                 }
             }
-            Body::Tc(TcChange::LinkGone { .. })
+            Body::Tc(TcChange::LinkGone { .. } | TcChange::Seeded(_))
             | Body::Fork(_)
             | Body::Netlink(_)
             | Body::Polled(_) => {}

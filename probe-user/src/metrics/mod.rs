@@ -13,7 +13,7 @@ use crate::{
     event::Fact,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
-    signals::{Detector, SIGNALS, netlink},
+    signals::{Detector, SIGNALS, netlink, tc},
     symbols::Outcome,
 };
 
@@ -142,7 +142,7 @@ impl Metrics {
             )?,
             seeded: counters(
                 "nodeprobe_seeded_total",
-                "Things found in /proc that were there before the hooks, by signal.",
+                "Things that were there before the hooks (sockets, clsact qdiscs, filters), by signal.",
                 &["signal"],
             )?,
             polled: counters(
@@ -157,7 +157,7 @@ impl Metrics {
             )?,
             seed_misses: counter(
                 "nodeprobe_seed_misses_total",
-                "Parts of /proc that could not be read when the agent looked for those.",
+                "Parts of /proc and network namespaces that could not be read when the agent looked for those.",
             )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
@@ -184,7 +184,9 @@ impl Metrics {
         for reason in DecodeError::LABELS {
             self.decode_errors.with_label_values(&[reason]);
         }
-        self.seeded.with_label_values(&[netlink::SIGNAL.name]);
+        for signal in [&tc::SIGNAL, &netlink::SIGNAL] {
+            self.seeded.with_label_values(&[signal.name]);
+        }
         for outcome in Outcome::LABELS {
             self.symbolized.with_label_values(&[outcome]);
         }

@@ -8,26 +8,45 @@ use probe_common::{
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
-    event::{self, Body, Comm, Event},
+    event::{self, Body, BootNs, Comm, Event},
     findings::{Interface, Who},
     probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
 mod detect;
+mod directions;
 pub mod evidence;
+mod foreign;
+pub mod link;
 mod owners;
+mod pair;
 mod points;
 mod rules;
+mod side;
+mod sides;
 mod slots;
+mod sweep;
 
-use rules::{ATTACH_FAILING, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK, REWRITE_RATE};
+use rules::{
+    ASYMMETRY, ATTACH_FAILING, FOREIGN_OVERWRITE, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK,
+    REWRITE_RATE, SWEEP,
+};
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::TC,
     name: "tc",
     hooks: &[REQUESTS, LINK_GONE],
     kinds: &[(kind::TC_REQUEST, "request"), (kind::TC_LINK_GONE, "link_gone")],
-    rules: &[&REWRITE_RATE, &HANDLE_TOGGLE, &ATTACH_FAILING, &PRIO_LEAK, &FOREIGN_REMOVAL],
+    rules: &[
+        &REWRITE_RATE,
+        &HANDLE_TOGGLE,
+        &ASYMMETRY,
+        &SWEEP,
+        &ATTACH_FAILING,
+        &PRIO_LEAK,
+        &FOREIGN_REMOVAL,
+        &FOREIGN_OVERWRITE,
+    ],
     decode: decode_record,
     detector: |config| Box::new(detect::TcDetector::new(&config.tc)),
 };
@@ -149,6 +168,10 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TcChange {
     Request(TcRequest),
+    /// A clsact or a filter that the snapshot at the agent's start found, told as the request that
+    /// would make it; of an interface's filters first, its clsact last. It says what was there when
+    /// the look at the interface began, and `duration_ns` how long the look took.
+    Seeded(TcRequest),
     /// An interface went away with all it had.
     LinkGone {
         ifindex: i32,
@@ -170,6 +193,8 @@ pub struct TcRequest {
     pub prio: u16,
     /// `tcm_handle` as asked; 0 when the kernel chooses.
     pub handle: u32,
+    /// `NLM_F_EXCL`: the kernel refuses it when the object is there already.
+    pub exclusive: bool,
     /// `clsact`, `bpf`, ...
     pub kind: Option<String>,
     /// The kernel's ext-ack sentence.
@@ -178,6 +203,9 @@ pub struct TcRequest {
     pub duration_ns: Option<u64>,
     /// The process that started the writer.
     pub started_by: Option<(u32, Comm)>,
+    /// When the writer's process started, and when the one that started it did; `None` when unknown.
+    pub writer_start: Option<BootNs>,
+    pub starter_start: Option<BootNs>,
 }
 
 impl TcRequest {
@@ -189,7 +217,11 @@ impl TcRequest {
     /// Whether the interface has another name than when `before` was noted: its index is used again,
     /// and the end of the first was not seen (tracepoint rung).
     fn is_of_another_interface(&self, before: &Who) -> bool {
-        let known = before.interface.as_ref().and_then(|interface| interface.name.as_ref());
+        self.renames(before.interface.as_ref().and_then(|interface| interface.name.as_ref()))
+    }
+
+    /// Whether the interface has another name than the one that is known.
+    fn renames(&self, known: Option<&String>) -> bool {
         known.zip(self.interface.name.as_ref()).is_some_and(|(known, new)| known != new)
     }
 }
@@ -207,7 +239,8 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         (false, 0.., _) => Answer::Done,
         (false, code, _) => Answer::Failed(code.saturating_neg()),
     };
-    Ok(Body::Tc(TcChange::Request(TcRequest {
+    let known = |ns: u64| (ns != 0).then_some(ns);
+    let request = TcRequest {
         operation: match record.nlmsg_type {
             rtm::DELQDISC | rtm::DELTFILTER => Operation::Delete,
             _ => Operation::Write,
@@ -222,12 +255,19 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         parent: record.parent,
         prio: (record.info >> 16) as u16,
         handle: record.handle,
+        exclusive: record.nlmsg_flags & libc::NLM_F_EXCL as u16 != 0,
         kind: event::text(&record.kind),
         message,
-        duration_ns: (record.duration_ns != 0).then_some(record.duration_ns),
+        duration_ns: known(record.duration_ns),
         started_by: (record.parent_tgid != 0)
             .then_some((record.parent_tgid, Comm(record.parent_comm))),
-    })))
+        writer_start: known(record.started_ns),
+        starter_start: known(record.parent_started_ns),
+    };
+    Ok(Body::Tc(match header.flags & flag::SEEDED {
+        0 => TcChange::Request(request),
+        _ => TcChange::Seeded(request),
+    }))
 }
 
 /// Who sent a request, and to which interface.

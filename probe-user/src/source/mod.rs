@@ -1,5 +1,5 @@
 //! Sources: anything that yields wire records. The live kernel is one; a recording would be another.
-//! /proc yields what was there before, once; pollers look at what no hook tells (`poll/`).
+//! /proc and rtnetlink yield what was there before, once; pollers look at what no hook tells (`poll/`).
 
 use std::io;
 

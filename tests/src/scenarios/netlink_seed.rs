@@ -31,12 +31,13 @@ pub const SCENARIO: Scenario = Scenario {
 const PRELUDE: Prelude = Prelude {
     summary: "leaky-agent has leaked 600 sockets, steady-agent holds 60, and no agent watches",
     play: leak_and_hold,
-    unseen_on: Unseen {
+    resolves: true,
+    unseen_on: Some(Unseen {
         signal: "netlink",
         hook: "sockets",
         rung: "tracepoint",
         why: "it knows sockets by fd, and would not see one that it never saw opening close",
-    },
+    }),
 };
 
 fn leak_and_hold(stage: &Stage) -> Result<Played> {

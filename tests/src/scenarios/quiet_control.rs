@@ -1,7 +1,9 @@
 //! The normal life of a node, all of it under one agent with its default configuration.
 
 use crate::scenario::Scenario;
-use crate::scenarios::{fork_pids_max, netlink_leak, rtnl_pressure, tc_handle_toggle};
+use crate::scenarios::{
+    fork_pids_max, netlink_leak, rtnl_pressure, tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep,
+};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
@@ -13,6 +15,10 @@ pub const SCENARIO: Scenario = Scenario {
     quiet: &[
         tc_handle_toggle::POD_CHURN,
         tc_handle_toggle::REUSED_NAMES,
+        tc_agents::OWN_PLACE,
+        tc_asymmetry::SLOW_SWAP,
+        tc_asymmetry::INGRESS_ONLY,
+        tc_sweep::RESTARTS,
         fork_pids_max::FORK_STORM,
         fork_pids_max::FEW_FAILURES,
         netlink_leak::HOLDERS,

@@ -7,65 +7,40 @@ use std::any::Any;
 use anyhow::Result;
 
 use crate::clock::Moment;
-use crate::exec;
 use crate::expect::Expectation;
 use crate::props::actor::Actor;
-use crate::props::netns::Netns;
-use crate::props::unique;
-use crate::scenario::{Act, Played, Props, Scenario, Stage};
+use crate::props::veth::Veth;
+use crate::scenario::{Act, Played, Props, Quiet, Scenario, Silence, Stage};
 use crate::scenarios::tc_handle_toggle::POD_CHURN;
+use crate::tc::Interface;
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     name: "tc-agents",
-    summary: "agents fail to attach, pile up filters, and delete what others attached",
-    expected: "tc-attach-failing, tc-prio-leak and tc-foreign-removal, with both names",
+    summary: "agents fail to attach, pile up filters, delete and overwrite what others attached",
+    expected: "tc-attach-failing, tc-prio-leak, tc-foreign-removal and tc-foreign-overwrite, with both \
+               names",
     config: "",
     prelude: None,
-    quiet: &[POD_CHURN],
+    quiet: &[POD_CHURN, OWN_PLACE],
     acts: &[
         Act { summary: "calico-node attaches where a clsact is", play: failing, resolves: false },
         Act { summary: "cni-agent adds filters and deletes none", play: pile_up, resolves: false },
         Act { summary: "tracee deletes calico-node's clsact", play: foreign, resolves: false },
+        Act {
+            summary: "system-probe replaces cilium-agent's filter",
+            play: overwrite,
+            resolves: false,
+        },
     ],
 };
 
-/// A veth in a namespace of its own.
-struct Link {
-    netns: Netns,
-    name: String,
-}
-
-impl Link {
-    fn create() -> Result<Self> {
-        let (netns, name) = (Netns::create()?, unique("cali"));
-        let words = format!("-n {} link add {name} type veth peer name eth0", netns.name());
-        exec::run_words("ip", &words)?;
-        Ok(Self { netns, name })
-    }
-
-    fn agent(&self, stage: &Stage, comm: &str, act: &str, count: u64) -> Result<Actor> {
-        let mut args =
-            vec!["tc-agent".into(), "--netns".into(), self.netns.path().into_os_string()];
-        args.extend(
-            ["--dev", &self.name, "--act", act, "--count", &count.to_string()].map(Into::into),
-        );
-        if let Some(object) = &stage.classifier {
-            args.extend(["--classifier".into(), object.clone().into_os_string()]);
-        }
-        Actor::start(comm, args)
-    }
-
-    fn about(&self, rule: &'static str, culprit: &str) -> Expectation {
-        Expectation::firing(rule)
-            .is("/subject/interface/name", self.name.clone())
-            .is("/subject/process/comm", "tc")
-            .is("/subject/process/parent/comm", culprit)
-    }
-}
+/// An agent that replaces its filter in place, also after a restart.
+pub const OWN_PLACE: Quiet =
+    Quiet { summary: "an agent replaces its own filter", signal: "tc", play: own_place };
 
 fn failing(stage: &Stage) -> Result<Played> {
-    let link = Link::create()?;
+    let link = Veth::create()?;
     let mut first = link.agent(stage, "calico-node", "attach", 1)?;
     first.done()?;
     let mut second = link.agent(stage, "calico-node", "fail-to-attach", 12)?;
@@ -78,7 +53,7 @@ fn failing(stage: &Stage) -> Result<Played> {
 }
 
 fn pile_up(stage: &Stage) -> Result<Played> {
-    let link = Link::create()?;
+    let link = Veth::create()?;
     let mut first = link.agent(stage, "cni-agent", "attach", 1)?;
     first.done()?;
     let mut second = link.agent(stage, "cni-agent", "pile-up", 5)?;
@@ -90,7 +65,7 @@ fn pile_up(stage: &Stage) -> Result<Played> {
 }
 
 fn foreign(stage: &Stage) -> Result<Played> {
-    let link = Link::create()?;
+    let link = Veth::create()?;
     let mut victim = link.agent(stage, "calico-node", "attach", 1)?;
     victim.done()?;
     let mut culprit = link.agent(stage, "tracee", "detach", 1)?;
@@ -102,7 +77,38 @@ fn foreign(stage: &Stage) -> Result<Played> {
     played(culprit.first_bad_act()?, expected, vec![victim, culprit], link)
 }
 
-fn played(since: Moment, expected: Expectation, agents: Vec<Actor>, link: Link) -> Result<Played> {
+/// cilium/cilium#21345 with DataDog/datadog-agent#13692: `tc` exits 0, but the other's filter is gone.
+fn overwrite(stage: &Stage) -> Result<Played> {
+    let link = Veth::create()?;
+    attach_clsact(&link)?;
+    let mut victim = link.agent(stage, "cilium-agent", "take", 1)?;
+    victim.done()?;
+    let mut culprit = link.agent(stage, "system-probe", "take", 1)?;
+    let expected = link
+        .about("tc-foreign-overwrite", "system-probe")
+        .is("/evidence/parent", "ingress")
+        .is("/evidence/overwritten", true)
+        .is("/evidence/victim/comm", "cilium-agent")
+        .is("/evidence/victim/pid", victim.pid());
+    played(culprit.first_bad_act()?, expected, vec![victim, culprit], link)
+}
+
+fn own_place(stage: &Stage) -> Result<Silence> {
+    let link = Veth::create()?;
+    attach_clsact(&link)?;
+    let mut before = link.agent(stage, "cilium-agent", "take", 2)?;
+    before.done()?;
+    drop(before);
+    let mut after = link.agent(stage, "cilium-agent", "take", 1)?;
+    after.done()?;
+    Ok(Silence { events: 4, props: vec![Box::new(after), Box::new(link)] })
+}
+
+fn attach_clsact(link: &Veth) -> Result<()> {
+    link.netns.inside(|| Interface::new(&link.name, None).attach_clsact())
+}
+
+fn played(since: Moment, expected: Expectation, agents: Vec<Actor>, link: Veth) -> Result<Played> {
     let mut props: Props =
         agents.into_iter().map(|agent| Box::new(agent) as Box<dyn Any>).collect();
     props.push(Box::new(link));

@@ -1,6 +1,10 @@
-//! The detector of the tc signal: what each filter's writes say, and what each attach point's do.
+//! The detector of the tc signal: what each filter's writes say, each attach point's, each
+//! interface's two directions, and all interfaces together.
 
-use super::{Answer, TcChange, TcRequest, points::Points, slots::Slots};
+use super::{
+    Answer, TcChange, TcRequest, owners::Written, points::Points, sides::Sides, slots::Slots,
+    sweep::Sweeps,
+};
 use crate::{
     config::tc::TcConfig,
     event::{Body, BootNs, Event},
@@ -13,13 +17,21 @@ pub struct TcDetector {
     config: TcConfig,
     slots: Slots,
     points: Points,
+    sides: Sides,
+    sweeps: Sweeps,
 }
 
 impl TcDetector {
     /// A detector with the thresholds of `config`.
     #[must_use]
     pub fn new(config: &TcConfig) -> Self {
-        Self { config: config.clone(), slots: Slots::default(), points: Points::default() }
+        Self {
+            config: config.clone(),
+            slots: Slots::default(),
+            points: Points::default(),
+            sides: Sides::default(),
+            sweeps: Sweeps::default(),
+        }
     }
 
     fn request(&mut self, event: &Event, request: &TcRequest, out: &mut Vec<Condition>) {
@@ -28,7 +40,10 @@ impl TcDetector {
                 if !request.lets_the_kernel_choose() {
                     self.slots.observe(event, request, &self.config, out);
                 }
-                self.points.done(event, request, &self.config, out);
+                let written = self.sides.observe(event, request, &self.config);
+                let written = Written::by(request, written);
+                self.points.done(event, request, written, &self.config, out);
+                self.sweeps.observe(event, request, &self.config);
             }
             Answer::Failed(_) | Answer::Refused => {
                 self.points.failed(event, request, &self.config, out);
@@ -37,14 +52,26 @@ impl TcDetector {
     }
 }
 
+impl TcDetector {
+    /// Takes what the snapshot found. Nothing was written: it only says what there is.
+    fn seed(&mut self, event: &Event, request: &TcRequest) {
+        let piled_up = self.sides.seed(event, request, &self.config);
+        self.points.seed(event, request, piled_up, &self.config);
+        self.sweeps.seed(event, request);
+    }
+}
+
 impl Detector for TcDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
         match &event.body {
             Body::Tc(TcChange::Request(request)) => self.request(event, request, out),
+            Body::Tc(TcChange::Seeded(request)) => self.seed(event, request),
             Body::Tc(TcChange::LinkGone { ifindex }) => {
                 let netns = event.context.netns.unwrap_or(0);
                 self.slots.link_gone(netns, *ifindex);
                 self.points.link_gone(netns, *ifindex);
+                self.sides.link_gone(netns, *ifindex);
+                self.sweeps.link_gone(netns, *ifindex);
             }
             Body::Fork(_) | Body::Netlink(_) | Body::Rtnl(_) | Body::Polled(_) => {}
         }
@@ -53,13 +80,15 @@ impl Detector for TcDetector {
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
         self.slots.tick(now, &self.config, out);
         self.points.tick(now, &self.config, out);
+        self.sides.tick(now, &self.config, out);
+        self.sweeps.tick(now, &self.config, out);
     }
 
     fn tracked(&self) -> usize {
-        self.slots.len() + self.points.len()
+        self.slots.len() + self.points.len() + self.sides.len() + self.sweeps.len()
     }
 
     fn evicted(&self) -> u64 {
-        self.slots.evicted() + self.points.evicted()
+        self.slots.evicted() + self.points.evicted() + self.sides.evicted() + self.sweeps.evicted()
     }
 }

@@ -12,6 +12,8 @@ pub enum TcEvidence {
     Failing(Failing),
     PrioLeak(PrioLeak),
     ForeignRemoval(ForeignRemoval),
+    Asymmetry(Asymmetry),
+    Sweep(Sweep),
 }
 
 /// Of `tc-rewrite-rate` and `tc-handle-toggle`.
@@ -66,11 +68,13 @@ pub struct PrioLeak {
     pub parent: String,
 }
 
-/// Of `tc-foreign-removal`.
+/// Of `tc-foreign-removal` and `tc-foreign-overwrite`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ForeignRemoval {
     /// `filter` or `qdisc`: what was removed.
     pub removed: &'static str,
+    /// Whether another one took its place.
+    pub overwritten: bool,
     pub parent: String,
     /// The agent that had attached there.
     pub victim: Parent,
@@ -78,6 +82,60 @@ pub struct ForeignRemoval {
     pub attached_seconds_ago: u64,
     /// Removals of this kind since the first.
     pub removals_total: u64,
+    /// Whether success was only assumed: this rung does not see return codes.
+    pub success_assumed: bool,
+}
+
+/// Of `tc-asymmetry`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Asymmetry {
+    /// Priority at which both directions had a filter.
+    pub prio: u16,
+    /// Handles of the ingress and the egress filter; empty when one is missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub handles: Vec<u32>,
+    /// The direction that lost its filter: `ingress` or `egress`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub missing: Option<&'static str>,
+    /// For how long (s).
+    pub seconds: u64,
+    /// Writes of either direction since.
+    pub writes_since: u64,
+    /// The latest change of each direction; absent when it was before the agent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<LastChange>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<LastChange>,
+    /// Whether success was only assumed: this rung does not see return codes.
+    pub success_assumed: bool,
+}
+
+/// Who changed something last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastChange {
+    /// `wrote` or `deleted`.
+    pub what: &'static str,
+    pub by: Parent,
+    pub seconds_ago: u64,
+}
+
+/// Of `tc-sweep`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Sweep {
+    /// Times the agent went through (nearly) all interfaces in the window; exact up to 8.
+    pub sweeps: u64,
+    /// Interfaces whose filters it wrote again that often.
+    pub interfaces: u64,
+    /// Interfaces of the namespace that are known to have filters.
+    pub known_interfaces: u64,
+    /// Length of the window (s).
+    pub window_seconds: u64,
+    /// Who wants it done.
+    pub agent: Parent,
+    /// How long ago its process started (s).
+    pub agent_age_seconds: u64,
+    /// Whether success was only assumed: this rung does not see return codes.
+    pub success_assumed: bool,
 }
 
 impl TcEvidence {
@@ -92,14 +150,50 @@ impl TcEvidence {
                 "{who} piles up filters on {parent} of {interface}: {filters} without a priority \
                  of their own, none deleted"
             ),
-            Self::ForeignRemoval(ForeignRemoval { removed, parent, victim, .. }) => {
-                let victim_name = victim.comm.as_deref().unwrap_or("another agent");
+            Self::ForeignRemoval(removal) => removal.summary(&who, &interface),
+            Self::Asymmetry(asymmetry) => asymmetry.summary(&who, &interface),
+            Self::Sweep(sweep) => {
+                let Sweep { sweeps, interfaces, known_interfaces, window_seconds, .. } = sweep;
+                let netns = subject.netns.unwrap_or(0);
                 format!(
-                    "{who} removed the {removed} at {parent} of {interface}, which {victim_name} (pid \
-                     {}) had attached to",
-                    victim.pid
+                    "{who} wrote the filters of {interfaces} of {known_interfaces} interfaces (netns \
+                     {netns}) again {sweeps} times in {window_seconds} s"
                 )
             }
+        }
+    }
+}
+
+impl ForeignRemoval {
+    fn summary(&self, who: &str, interface: &str) -> String {
+        let Self { removed, parent, victim, .. } = self;
+        let (victim, pid) = (victim.comm.as_deref().unwrap_or("another agent"), victim.pid);
+        if self.overwritten {
+            return format!(
+                "{who} put a filter of its own in the place of {victim}'s (pid {pid}) at {parent} of \
+                 {interface}"
+            );
+        }
+        format!(
+            "{who} removed the {removed} at {parent} of {interface}, which {victim} (pid {pid}) had \
+             attached to"
+        )
+    }
+}
+
+impl Asymmetry {
+    fn summary(&self, who: &str, interface: &str) -> String {
+        let Self { prio, seconds, writes_since, .. } = self;
+        match (self.handles.as_slice(), self.missing) {
+            ([ingress, egress], _) => format!(
+                "ingress and egress of {interface} do not agree at prio {prio}: handle {ingress:#x} \
+                 and {egress:#x} for {seconds} s, while {who} wrote them {writes_since} times"
+            ),
+            (_, missing) => format!(
+                "{} of {interface} has lost its filter at prio {prio}, for {seconds} s; {who} changed \
+                 it last",
+                missing.unwrap_or("one direction")
+            ),
         }
     }
 }

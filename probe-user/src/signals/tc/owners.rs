@@ -2,6 +2,7 @@
 
 use super::{Object, TcRequest};
 use crate::{
+    enrich::subject::Parent,
     event::{BootNs, Comm, Event},
     signals::tools::is_tool,
 };
@@ -14,17 +15,27 @@ const MOST_OWNERS: usize = 8;
 pub struct Agent {
     pub pid: u32,
     pub comm: Comm,
+    /// When its process started; `None` when unknown.
+    pub started: Option<BootNs>,
 }
 
 impl Agent {
     /// The one that wants what a request does: `tc` is only a hand.
     #[must_use]
     pub fn behind(event: &Event, request: &TcRequest) -> Self {
-        let own = Self { pid: event.context.pid, comm: event.context.comm };
+        let (pid, comm) = (event.context.pid, event.context.comm);
         match request.started_by {
-            Some((pid, comm)) if is_tool(&own.comm) => Self { pid, comm },
-            _ => own,
+            Some((pid, comm)) if is_tool(&event.context.comm) => {
+                Self { pid, comm, started: request.starter_start }
+            }
+            _ => Self { pid, comm, started: request.writer_start },
         }
+    }
+
+    /// The agent in a finding's evidence.
+    #[must_use]
+    pub fn parent(&self) -> Parent {
+        Parent { pid: self.pid, comm: self.comm.text() }
     }
 }
 
@@ -32,6 +43,8 @@ impl Agent {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Owner {
     prio: u16,
+    /// Handle of its filter; `None` when it is not known which one the kernel chose.
+    handle: Option<u32>,
     pub agent: Agent,
     /// When it last did.
     pub at: BootNs,
@@ -45,7 +58,7 @@ pub enum Removed {
     /// Every filter of a priority.
     Priority(u16),
     /// One filter of a priority, by its handle.
-    OneFilter(u16),
+    OneFilter(u16, u32),
 }
 
 impl Removed {
@@ -55,34 +68,77 @@ impl Removed {
         match (request.object, request.prio, request.handle) {
             (Object::Qdisc, ..) | (Object::Filter, 0, _) => Self::All,
             (Object::Filter, prio, 0) => Self::Priority(prio),
-            (Object::Filter, prio, _) => Self::OneFilter(prio),
+            (Object::Filter, prio, handle) => Self::OneFilter(prio, handle),
         }
     }
 }
 
-/// The owners at one attach point, by priority.
+/// A filter that was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// 0 when the kernel chose it.
+    pub prio: u16,
+    /// `None` when it is not known which one the kernel chose.
+    pub handle: Option<u32>,
+    /// Whether the kernel would have refused it, had it been there.
+    pub exclusive: bool,
+}
+
+impl Written {
+    /// What a write request wrote; `known` are its priority and handle when they are known although
+    /// the kernel chose one of them.
+    #[must_use]
+    pub fn by(request: &TcRequest, known: Option<(u16, u32)>) -> Self {
+        let asked = (request.prio != 0 && request.handle != 0).then_some(request.handle);
+        let (prio, handle) =
+            known.map_or((request.prio, asked), |(prio, handle)| (prio, Some(handle)));
+        Self { prio, handle, exclusive: request.exclusive }
+    }
+}
+
+/// The owners at one attach point, by priority and handle.
 #[derive(Default)]
 pub struct Owners(Vec<Owner>);
 
 impl Owners {
-    /// Notes who attached at a priority; 0 when the kernel chose it.
-    pub fn attach(&mut self, prio: u16, agent: Agent, at: BootNs) {
-        self.0.retain(|owner| owner.prio != prio);
+    /// Notes who wrote a filter. Returns the owner whose filter it took the place of, if that is
+    /// somebody else; where the handle is not known, nobody is named.
+    pub fn attach(&mut self, written: Written, agent: Agent, at: BootNs) -> Option<Owner> {
+        let Written { prio, handle, exclusive } = written;
+        let replaced = |owner: &Owner| handle.is_some() && owner.handle == handle;
+        let own = |owner: &Owner| owner.agent.comm == agent.comm && owner.handle.is_none();
+        let gone: Vec<Owner> = self
+            .0
+            .extract_if(.., |owner| owner.prio == prio && (replaced(owner) || own(owner)))
+            .collect();
         if self.0.len() == MOST_OWNERS {
             self.0.remove(0);
         }
-        self.0.push(Owner { prio, agent, at });
+        self.0.push(Owner { prio, handle, agent, at });
+        gone.into_iter().find(|owner| owner.agent.comm != agent.comm && !exclusive)
     }
 
     /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. An
     /// agent is known again by its name: a restart is no stranger. Whose filter it was when the
     /// kernel chose the priority is not known, and nobody is named.
     pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
+        let names = |owner: &Owner| match (removed, owner.handle) {
+            (Removed::OneFilter(prio, handle), Some(known)) => {
+                (owner.prio, known) == (prio, handle)
+            }
+            _ => false,
+        };
+        let named = self.0.iter().any(names);
         let gone = self.0.extract_if(.., |owner| match removed {
             Removed::All => true,
             Removed::Priority(prio) => owner.prio == prio,
-            // An agent that swaps filters adds the new one first: it still owns the priority.
-            Removed::OneFilter(prio) => owner.prio == prio && owner.agent.comm != by.comm,
+            Removed::OneFilter(..) if named => names(owner),
+            // One whose handle is not known. Not its own: an agent that swaps filters adds the new
+            // one first, and still owns the priority.
+            Removed::OneFilter(prio, _) => {
+                let unknown = owner.handle.is_none();
+                owner.prio == prio && unknown && owner.agent.comm != by.comm
+            }
         });
         gone.filter(|owner| owner.agent.comm != by.comm).max_by_key(|owner| owner.at)
     }
@@ -94,14 +150,18 @@ mod tests {
     use crate::signals::testing::comm;
 
     fn agent(name: &str) -> Agent {
-        Agent { pid: 7, comm: comm(name) }
+        Agent { pid: 7, comm: comm(name), started: None }
+    }
+
+    fn filter(prio: u16, handle: u32) -> Written {
+        Written { prio, handle: (handle != 0).then_some(handle), exclusive: false }
     }
 
     #[test]
     fn only_a_strangers_removal_has_a_victim() {
         let mut owners = Owners::default();
-        owners.attach(1, agent("cilium-agent"), 10);
-        owners.attach(2, agent("system-probe"), 20);
+        owners.attach(filter(1, 0), agent("cilium-agent"), 10);
+        owners.attach(filter(2, 0), agent("system-probe"), 20);
         assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "its own");
         assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "gone");
         let victim = owners.remove(Removed::All, agent("system-probe")).expect("a victim");
@@ -111,17 +171,48 @@ mod tests {
 
     #[test]
     fn an_agent_that_swaps_its_filters_stays_the_owner() {
+        for handles in [[0, 0], [1, 2]] {
+            let mut owners = Owners::default();
+            for handle in handles {
+                assert_eq!(owners.attach(filter(1, handle), agent("calico-node"), 10), None);
+            }
+            assert_eq!(owners.remove(Removed::OneFilter(1, 1), agent("calico-node")), None);
+            let victim = owners.remove(Removed::OneFilter(1, 2), agent("tracee")).expect("one");
+            assert_eq!(victim.agent, agent("calico-node"));
+        }
+    }
+
+    #[test]
+    fn a_removal_by_handle_hits_that_filters_owner() {
         let mut owners = Owners::default();
-        owners.attach(1, agent("calico-node"), 10);
-        assert_eq!(owners.remove(Removed::OneFilter(1), agent("calico-node")), None);
-        let victim = owners.remove(Removed::OneFilter(1), agent("tracee")).expect("a victim");
-        assert_eq!(victim.agent, agent("calico-node"));
+        owners.attach(filter(1, 1), agent("cilium-agent"), 10);
+        owners.attach(filter(1, 2), agent("system-probe"), 20);
+        assert_eq!(owners.remove(Removed::OneFilter(1, 2), agent("system-probe")), None);
+        assert_eq!(owners.remove(Removed::OneFilter(1, 3), agent("system-probe")), None);
+        let victim = owners.remove(Removed::OneFilter(1, 1), agent("system-probe")).expect("one");
+        assert_eq!(victim.agent, agent("cilium-agent"));
+    }
+
+    #[test]
+    fn an_overwrite_has_a_victim_and_a_filter_beside_has_none() {
+        let mut owners = Owners::default();
+        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 10), None);
+        assert_eq!(owners.attach(filter(1, 2), agent("system-probe"), 20), None, "beside it");
+        assert_eq!(owners.attach(filter(2, 1), agent("system-probe"), 20), None, "elsewhere");
+        assert_eq!(owners.attach(filter(1, 0), agent("system-probe"), 20), None, "not known where");
+        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 30), None, "its own");
+        let added = Written { exclusive: true, ..filter(1, 1) };
+        assert_eq!(owners.attach(added, agent("tracee"), 40), None, "it was gone, unseen");
+        let victim = owners.attach(filter(1, 1), agent("cilium-agent"), 50).expect("a victim");
+        assert_eq!((victim.agent, victim.at), (agent("tracee"), 40));
     }
 
     #[test]
     fn owners_are_bounded() {
         let mut owners = Owners::default();
-        (0..100).for_each(|prio| owners.attach(prio, agent("a"), u64::from(prio)));
+        for prio in 0..100 {
+            owners.attach(filter(prio, 0), agent("a"), u64::from(prio));
+        }
         assert_eq!(owners.0.len(), MOST_OWNERS);
     }
 }

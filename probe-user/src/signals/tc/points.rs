@@ -1,19 +1,16 @@
 //! What happens at each attach point: an interface and a parent (ingress, egress, root, ...).
 
-use std::hash::{BuildHasher, BuildHasherDefault};
-
-use rustc_hash::FxHasher;
-
 use super::{
     Answer, Operation, TcRequest,
-    evidence::{Failing, ForeignRemoval, PrioLeak, TcEvidence, parent_name},
-    owners::{Agent, Owner, Owners, Removed},
-    rules::{ATTACH_FAILING, FOREIGN_REMOVAL, PRIO_LEAK},
+    evidence::{Failing, PrioLeak, TcEvidence, parent_name},
+    foreign::Harms,
+    link::{CLSACT, EGRESS, INGRESS, LinkKey, hash},
+    owners::{Agent, Owners, Removed, Written},
+    rules::{ATTACH_FAILING, PRIO_LEAK},
     who,
 };
 use crate::{
     config::tc::TcConfig,
-    enrich::subject::Parent,
     errno,
     event::{BootNs, Event},
     findings::{Condition, Evidence, Rule, Severity, Who},
@@ -25,24 +22,11 @@ use crate::{
 
 /// Attach points remembered at once: 4,000 interfaces with clsact and both directions.
 const MOST_POINTS: usize = 12_000;
-/// Parent of a clsact qdisc (`TC_H_CLSACT`); it holds the filters of both directions.
-const CLSACT: u32 = 0xffff_fff1;
-const INGRESS: u32 = 0xffff_fff2;
-const EGRESS: u32 = 0xffff_fff3;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Point {
-    netns: u32,
-    /// Tells a namespace from a later one with the same inode number.
-    netns_cookie: u64,
-    ifindex: i32,
+    link: LinkKey,
     parent: u32,
-}
-
-/// A removal by somebody else.
-struct Removal {
-    latest: BootNs,
-    total: u64,
-    condition: Condition,
 }
 
 struct State {
@@ -52,7 +36,7 @@ struct State {
     /// Filters added without a priority and not deleted.
     without_prio: u64,
     owners: Owners,
-    removal: Option<Removal>,
+    harms: Harms,
     latest: BootNs,
     who: Who,
 }
@@ -75,11 +59,12 @@ impl Aged for State {
 }
 
 impl Points {
-    /// Takes a request that worked.
+    /// Takes a request that worked, and the filter it wrote, if any.
     pub fn done(
         &mut self,
         event: &Event,
         request: &TcRequest,
+        written: Written,
         config: &TcConfig,
         out: &mut Vec<Condition>,
     ) {
@@ -90,7 +75,12 @@ impl Points {
                 let Some(state) = self.points.get_mut(&point) else { return };
                 state.failures = Window::new(capacity(config));
                 state.failing = None;
-                state.owners.attach(request.prio, agent, now);
+                let victim = state.owners.attach(written, agent, now);
+                out.extend(
+                    victim.map(|victim| {
+                        state.harms.done(hash(point), event, request, &victim, config)
+                    }),
+                );
                 if request.lets_the_kernel_choose() && request.kind.as_deref() == Some("bpf") {
                     state.without_prio += 1;
                     if state.without_prio == config.prio_leak as u64 {
@@ -116,8 +106,27 @@ impl Points {
                 let victim = hits.max_by_key(|owner| owner.at);
                 let state = self.points.get_mut(&point);
                 out.extend(state.zip(victim).map(|(state, victim)| {
-                    state.foreign_removal(&point, event, request, &victim, config)
+                    state.harms.done(hash(point), event, request, &victim, config)
                 }));
+            }
+        }
+    }
+
+    /// Takes how many filters of each direction a snapshot of an interface found piled up.
+    pub fn seed(
+        &mut self,
+        event: &Event,
+        request: &TcRequest,
+        piled_up: [usize; 2],
+        config: &TcConfig,
+    ) {
+        for (parent, filters) in [INGRESS, EGRESS].into_iter().zip(piled_up) {
+            // One alone is what everybody has.
+            if filters > 1 {
+                let request = TcRequest { parent, ..request.clone() };
+                let point = self.point(event, &request, config);
+                let state = self.points.get_mut(&point);
+                state.into_iter().for_each(|s| s.without_prio = s.without_prio.max(filters as u64));
             }
         }
     }
@@ -160,7 +169,7 @@ impl Points {
 
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
-        self.points.retain(|point, _| point.netns != netns || point.ifindex != ifindex);
+        self.points.retain(|point, _| !point.link.is(netns, ifindex));
     }
 
     /// Renews what holds.
@@ -174,10 +183,8 @@ impl Points {
             if state.without_prio >= config.prio_leak as u64 {
                 out.push(state.prio_leak(point, config, now));
             }
-            // One removal is a condition for as long as the window.
-            state.removal.take_if(|removal| now.saturating_sub(removal.latest) > window);
-            let removal = state.removal.as_ref();
-            out.extend(removal.map(|removal| Condition { at: now, ..removal.condition.clone() }));
+            // One is a condition for as long as the window.
+            state.harms.tick(now, window, out);
             // Its owners matter for as long as the interface is there.
             true
         });
@@ -197,12 +204,7 @@ impl Points {
 
     /// The point a request is about, with a fresh state if it is new or now another interface's.
     fn point(&mut self, event: &Event, request: &TcRequest, config: &TcConfig) -> Point {
-        let point = Point {
-            netns: event.context.netns.unwrap_or(0),
-            netns_cookie: request.netns_cookie,
-            ifindex: request.interface.index,
-            parent: request.parent,
-        };
+        let point = Point { link: LinkKey::of(event, request), parent: request.parent };
         self.points.remove_if(&point, |state| request.is_of_another_interface(&state.who));
         let state = self.points.entry(point, || State::new(config));
         state.latest = state.latest.max(event.context.at);
@@ -222,33 +224,10 @@ impl State {
             failing: None,
             without_prio: 0,
             owners: Owners::default(),
-            removal: None,
+            harms: Harms::default(),
             latest: 0,
             who: Who::default(),
         }
-    }
-
-    fn foreign_removal(
-        &mut self,
-        point: &Point,
-        event: &Event,
-        request: &TcRequest,
-        victim: &Owner,
-        config: &TcConfig,
-    ) -> Condition {
-        let now = event.context.at;
-        let total = self.removal.as_ref().map_or(0, |removal| removal.total) + 1;
-        let evidence = TcEvidence::ForeignRemoval(ForeignRemoval {
-            removed: request.object.name(),
-            parent: parent_name(point.parent),
-            victim: Parent { pid: victim.agent.pid, comm: victim.agent.comm.text() },
-            attached_seconds_ago: now.saturating_sub(victim.at) / 1_000_000_000,
-            removals_total: total,
-        });
-        let by = who(event, request);
-        let condition = condition(&FOREIGN_REMOVAL, point, by, evidence, config, now);
-        self.removal = Some(Removal { latest: now, total, condition: condition.clone() });
-        condition
     }
 
     fn attach_failing(&self, point: &Point, config: &TcConfig, at: BootNs) -> Option<Condition> {
@@ -273,7 +252,7 @@ fn condition(
 ) -> Condition {
     Condition {
         rule,
-        key: BuildHasherDefault::<FxHasher>::default().hash_one(point),
+        key: hash(point),
         severity: Severity::Warning,
         at,
         hold: config.hold.ns(),

@@ -72,3 +72,63 @@ pub static FOREIGN_REMOVAL: Rule = Rule {
     advice: "Two agents use one interface. The one in evidence.victim has lost what it attached and may \
              not notice: restart it, and keep one of the two away from this interface.",
 };
+
+pub static FOREIGN_OVERWRITE: Rule = Rule {
+    name: "tc-foreign-overwrite",
+    signal: "tc",
+    meaning: "One agent put its filter in the place of another one's: same interface, direction, priority and \
+              handle. The kernel calls that a success, and the first agent's program no longer sees a packet.",
+    computed: "An accepted RTM_NEWTFILTER without NLM_F_EXCL of a filter that somebody else wrote last. Agents \
+               are told apart by their name; `tc` and `ip` stand for whoever started them. A handle that the \
+               kernel chose is followed; where it is not known, nothing is said. One is enough to warn.",
+    keys: &["tc.window", "tc.hold"],
+    false_alarms: "An agent that replaces its own filter, also after a restart, stays quiet. An agent that \
+                   takes over from another one on purpose, as in a migration, fires once an interface.",
+    advice: "Two agents want the same place. Give one of them another priority in its configuration, then \
+             restart the one in evidence.victim so that it attaches again.",
+};
+
+pub static ASYMMETRY: Rule = Rule {
+    name: "tc-asymmetry",
+    signal: "tc",
+    meaning: "Ingress and egress of an interface do not have the same any more: their filters' handles differ \
+              while an agent keeps writing them, or one direction has lost its filter. Calico then refuses to \
+              apply policy to this pod, for ever; with a filter missing, policy holds one way only.",
+    computed: "The bpf filters of each clsact are followed from the snapshot at the agent's start and every \
+               accepted request since: priorities and handles, also those that the kernel chooses. Two single \
+               filters of one priority that differ for longer than `tc.asymmetry`, with two or more writes \
+               since and the latest no longer ago; or one that both directions had and one lacks for as \
+               long. Moments of agreement in between count twice against it. What is not known exactly is \
+               not judged.",
+    keys: &["tc.asymmetry", "tc.window", "tc.hold"],
+    false_alarms: "Interfaces that only ever had one direction stay quiet, and so do two handles that an agent \
+                   asked for by number, and an update that does one direction first. An agent that takes one \
+                   direction down on purpose does fire.",
+    advice: "Delete both filters of this priority (`tc filter del dev IF ingress prio P`, and egress) and \
+             restart the agent, so that it attaches both anew. With Calico go to 3.31 or later: from 3.28.5 \
+             on it no longer makes such a state, but only 3.31 mends one.",
+};
+
+pub static SWEEP: Rule = Rule {
+    name: "tc-sweep",
+    signal: "tc",
+    meaning: "An agent writes the filters of nearly all interfaces of the node again and again. On a node with \
+              100 pods that is 50 runs of tc a second: the RTNL mutex is never free, and CPU climbs.",
+    computed: "Interfaces of one network namespace that are known to have filters, and how many of them one \
+               agent wrote again in `tc.window`; `tc.sweep_percent` of them are a sweep, `tc.sweeps` sweeps are \
+               critical. Not counted: the first write of each filter, what an agent does in `tc.sweep_grace` \
+               after its start (or where its start is not known), namespaces of fewer than `tc.sweep_least` \
+               such interfaces.",
+    keys: &[
+        "tc.window",
+        "tc.sweep_percent",
+        "tc.sweeps",
+        "tc.sweep_least",
+        "tc.sweep_grace",
+        "tc.hold",
+    ],
+    false_alarms: "An agent's restart writes each filter once, within the grace. Two changes of an agent's \
+                   configuration within a minute, each of which regenerates all programs, do fire.",
+    advice: "Something makes the agent take all interfaces for dirty: see its log around first_seen. With \
+             Calico a heartbeat did before 3.28.4 / 3.29.4. Restart it on this node if the CPU is needed now.",
+};

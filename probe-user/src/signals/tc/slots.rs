@@ -1,12 +1,9 @@
 //! Rewrite rate and handle toggling of each filter or qdisc.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
-
-use rustc_hash::FxHasher;
-
 use super::{
     Answer, Operation, TcRequest,
     evidence::{Rewrites, TcEvidence, parent_name},
+    link::{LinkKey, hash},
     rules::{HANDLE_TOGGLE, REWRITE_RATE},
     who,
 };
@@ -28,10 +25,7 @@ static RULES: [&Rule; 2] = [&REWRITE_RATE, &HANDLE_TOGGLE];
 /// Where a filter or qdisc sits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Slot {
-    netns: u32,
-    /// Tells a namespace from a later one with the same inode number.
-    netns_cookie: u64,
-    ifindex: i32,
+    link: LinkKey,
     parent: u32,
     prio: u16,
 }
@@ -99,13 +93,8 @@ impl Slots {
         config: &TcConfig,
         out: &mut Vec<Condition>,
     ) {
-        let slot = Slot {
-            netns: event.context.netns.unwrap_or(0),
-            netns_cookie: request.netns_cookie,
-            ifindex: request.interface.index,
-            parent: request.parent,
-            prio: request.prio,
-        };
+        let slot =
+            Slot { link: LinkKey::of(event, request), parent: request.parent, prio: request.prio };
         self.slots.remove_if(&slot, |state| request.is_of_another_interface(&state.who));
         let state = self.slots.entry(slot, || State::new(config));
         state.note(event, request);
@@ -122,7 +111,7 @@ impl Slots {
 
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
-        self.slots.retain(|slot, _| slot.netns != netns || slot.ifindex != ifindex);
+        self.slots.retain(|slot, _| !slot.link.is(netns, ifindex));
     }
 
     /// Renews what holds, forgets what is old.
@@ -219,7 +208,7 @@ impl State {
         let toggling = std::ptr::eq(rule, &raw const HANDLE_TOGGLE);
         Condition {
             rule,
-            key: BuildHasherDefault::<FxHasher>::default().hash_one(slot),
+            key: hash(slot),
             severity,
             at,
             hold: config.hold.ns(),

@@ -7,19 +7,17 @@ use crate::{
             Answer, Object, Operation, TcChange, TcRequest,
             detect::TcDetector,
             evidence::{Rewrites, TcEvidence},
+            link::{EGRESS, INGRESS},
         },
         testing::{Bench, MINUTE, SECOND, comm, verdicts},
     },
 };
 
-const INGRESS: u32 = 0xffff_fff2;
-const EGRESS: u32 = 0xffff_fff3;
-
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     Bench::new(Box::new(TcDetector::new(&TcConfig::default())))
 }
 
-fn request(operation: Operation, handle: u32) -> TcRequest {
+pub fn request(operation: Operation, handle: u32) -> TcRequest {
     TcRequest {
         operation,
         object: Object::Filter,
@@ -29,22 +27,25 @@ fn request(operation: Operation, handle: u32) -> TcRequest {
         parent: INGRESS,
         prio: 49_152,
         handle,
+        exclusive: false,
         kind: Some("bpf".into()),
         message: None,
         duration_ns: None,
         started_by: None,
+        writer_start: None,
+        starter_start: None,
     }
 }
 
-fn body(request: TcRequest) -> Body {
+pub fn body(request: TcRequest) -> Body {
     Body::Tc(TcChange::Request(request))
 }
 
-fn write() -> Body {
+pub fn write() -> Body {
     body(request(Operation::Write, 0))
 }
 
-fn tc(condition: &Condition) -> &TcEvidence {
+pub fn tc(condition: &Condition) -> &TcEvidence {
     match &condition.evidence {
         Evidence::Tc(evidence) => evidence,
         other => panic!("{other:?}"),
@@ -279,8 +280,12 @@ fn state_is_bounded_and_old_state_goes() {
         request.interface.index = index;
         bench.at(index as u64, body(request));
     }
-    assert_eq!(bench.detector.tracked(), 2 * 12_000, "slots and points");
-    assert_eq!(bench.detector.evicted(), 2 * 8_000);
+    assert_eq!(bench.detector.tracked(), 2 * 12_000 + 2 * 4_096, "slots, points, interfaces");
+    assert_eq!(bench.detector.evicted(), 2 * 8_000 + 2 * (20_000 - 4_096));
     bench.tick(1_000 * SECOND);
-    assert_eq!(bench.detector.tracked(), 12_000, "owners stay until the interface goes");
+    assert_eq!(
+        bench.detector.tracked(),
+        12_000 + 2 * 4_096,
+        "owners stay until the interface goes"
+    );
 }

@@ -16,6 +16,7 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::number;
 use crate::{
     decode::as_bytes, enrich::cgroup::PidsHierarchy, event::BootNs, findings::clock::boot_now,
 };
@@ -33,10 +34,7 @@ const PASSES: usize = 2;
 ///
 /// # Errors
 /// When there is no /proc to read.
-pub fn netlink_sockets(
-    hierarchy: Option<&PidsHierarchy>,
-    each: impl FnMut(&[u8]),
-) -> io::Result<u64> {
+pub fn sockets(hierarchy: Option<&PidsHierarchy>, each: impl FnMut(&[u8])) -> io::Result<u64> {
     let cgroup = |pid| hierarchy.and_then(|hierarchy| hierarchy.of_process(pid)).unwrap_or(0);
     scan(Path::new("/proc"), process::id(), MOST, cgroup, each)
 }
@@ -182,11 +180,6 @@ fn record(at: BootNs, holder: Holder, socket: u64, listed: Listed) -> NetlinkRec
         ..Header::default()
     };
     NetlinkRecord { header, socket, protocol: listed.protocol, ..NetlinkRecord::default() }
-}
-
-/// The number in a link such as `socket:[77]` (proc_pid_fd(5)) or `net:[4026531840]` (namespaces(7)).
-fn number<T: std::str::FromStr>(link: &str, kind: &str) -> Option<T> {
-    link.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
 /// Protocol and inode in a row of /proc/net/netlink: columns 2 and 10 of `netlink_native_seq_show`
