@@ -187,6 +187,7 @@ proptest! {
         kind in prop::sample::select(vec![
             kind::TC_REQUEST, kind::TC_LINK_GONE, kind::FORK_FAILED,
             kind::NETLINK_OPEN, kind::NETLINK_CLOSE, kind::NETLINK_OWNER_EXIT,
+            kind::RTNL_WAIT, kind::RTNL_SHORT,
         ]),
         content in prop::collection::vec(any::<u8>(), 60..300),
         shift in 0usize..8,

@@ -6,6 +6,9 @@ use crate::{event::Comm, signals::tools::is_tool};
 /// What the kernel calls the queue that namespaces are taken down on (net/core/net_namespace.c).
 const NETNS: &[u8] = b"netns";
 
+/// Takes over the children of whoever ends, so it says nothing of who started them.
+const INIT: u32 = 1;
+
 /// The one that wants what a task does. Tools and plug-ins live for milliseconds, so it is known by its
 /// name and not by its process id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +25,9 @@ impl Agent {
     pub fn behind(party: &Party) -> Self {
         match (party.work, party.parent) {
             (Some(work), _) => Self::Worker(work),
-            (None, Some((_, parent))) if is_tool(&party.comm) => Self::Program(parent),
+            (None, Some((pid, parent))) if is_tool(&party.comm) && pid != INIT => {
+                Self::Program(parent)
+            }
             (None, _) if party.comm.bytes().starts_with(b"kworker/") => {
                 Self::Worker(Comm::default())
             }
