@@ -9,8 +9,8 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
-    tc_handle_toggle,
+    fd_leak, fork_causes, fork_pids_max, netlink_leak, netlink_seed, netlink_shared, quiet_control,
+    tc_agents, tc_handle_toggle,
 };
 
 /// Every scenario, in the order they are played.
@@ -21,6 +21,8 @@ pub const ALL: &[Scenario] = &[
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
+    netlink_shared::SCENARIO,
+    fd_leak::SCENARIO,
     quiet_control::SCENARIO,
 ];
 
@@ -53,6 +55,7 @@ pub struct Prelude {
 }
 
 /// A rung on which the agent cannot know of something.
+#[derive(Debug)]
 pub struct Unseen {
     pub signal: &'static str,
     pub hook: &'static str,

@@ -1,14 +1,15 @@
-//! The normal life of a node, all of it under one agent with its default configuration.
+//! The normal life of a node, all of it under one agent with its default configuration, but that it
+//! looks at the fds each second: nobody would wait for minutes.
 
 use crate::scenario::Scenario;
-use crate::scenarios::{fork_pids_max, netlink_leak, tc_handle_toggle};
+use crate::scenarios::{fd_leak, fork_pids_max, netlink_leak, netlink_shared, tc_handle_toggle};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     name: "quiet-control",
     summary: "pods come and go, processes fork, daemons hold sockets, operators loop over tools",
     expected: "no finding, by an agent that has taken in all of it",
-    config: "",
+    config: "[fd]\npoll = \"1s\"\n",
     prelude: None,
     quiet: &[
         tc_handle_toggle::POD_CHURN,
@@ -18,6 +19,9 @@ pub const SCENARIO: Scenario = Scenario {
         netlink_leak::HOLDERS,
         netlink_leak::CHURN,
         netlink_leak::TOOLS,
+        netlink_shared::SHARED,
+        fd_leak::FLAT,
+        fd_leak::SAW,
     ],
     acts: &[],
 };
