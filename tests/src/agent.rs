@@ -132,9 +132,15 @@ impl Agent {
         self.transcript.findings()
     }
 
-    /// Events of a signal the agent has taken in so far.
+    /// Events of a signal the agent has taken in so far; rounds, when it is a polled one.
     pub fn events(&self, signal: &str) -> Result<u64> {
-        Ok(metrics::sum(&self.scrape()?, "nodeprobe_events_total", &[("signal", signal)]))
+        let text = self.scrape()?;
+        let rounds = metrics::sum(
+            &text,
+            "nodeprobe_polled_total",
+            &[("fact", format!("{signal}_round").as_str())],
+        );
+        Ok(rounds + metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]))
     }
 
     /// Whether its metrics say that a hook uses this rung.

@@ -5,12 +5,13 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::finding::{Finding, Severity};
+use crate::scenario::Unseen;
 
 /// A finding that must come, as checks on the JSON the agent prints.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     checks: Vec<Check>,
-    hook: Option<(&'static str, &'static str)>,
+    unseen_on: Option<&'static Unseen>,
 }
 
 /// One check of one field, named by its JSON pointer.
@@ -29,28 +30,33 @@ enum Want {
 }
 
 impl Expectation {
+    fn new() -> Self {
+        Self { checks: Vec::new(), unseen_on: None }
+    }
+
     /// A finding of this rule that fires.
     #[must_use]
     pub fn firing(rule: &'static str) -> Self {
-        Self { checks: Vec::new(), hook: None }.is("/rule", rule).is("/state", "firing")
+        Self::new().is("/rule", rule).is("/state", "firing")
     }
 
     /// The end of a finding seen before.
     #[must_use]
     pub fn resolved(id: &str) -> Self {
-        Self { checks: Vec::new(), hook: None }.is("/id", id).is("/state", "resolved")
+        Self::new().is("/id", id).is("/state", "resolved")
     }
 
-    /// It comes of this signal's hook alone: where no rung carries that, nothing may be said.
+    /// Where it cannot come, and nothing may be said.
     #[must_use]
-    pub fn unless_blind(self, signal: &'static str, hook: &'static str) -> Self {
-        Self { hook: Some((signal, hook)), ..self }
+    pub fn unless_unseen(mut self, unseen: &'static Unseen) -> Self {
+        self.unseen_on = Some(unseen);
+        self
     }
 
-    /// The signal and the hook without which it cannot come.
+    /// Where it cannot come.
     #[must_use]
-    pub const fn hook(&self) -> Option<(&'static str, &'static str)> {
-        self.hook
+    pub fn unseen_on(&self) -> Option<&'static Unseen> {
+        self.unseen_on
     }
 
     /// How bad it must be called.

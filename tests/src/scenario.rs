@@ -9,8 +9,8 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, rtnl_pressure,
-    tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep,
+    fd_leak, fork_causes, fork_pids_max, netlink_leak, netlink_seed, netlink_shared, quiet_control,
+    rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep,
 };
 
 /// Every scenario, in the order they are played.
@@ -25,6 +25,8 @@ pub const ALL: &[Scenario] = &[
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
     rtnl_pressure::SCENARIO,
+    netlink_shared::SCENARIO,
+    fd_leak::SCENARIO,
     quiet_control::SCENARIO,
 ];
 
@@ -59,6 +61,7 @@ pub struct Prelude {
 }
 
 /// A rung on which the agent cannot know of something.
+#[derive(Debug)]
 pub struct Unseen {
     pub signal: &'static str,
     pub hook: &'static str,

@@ -1,9 +1,11 @@
 //! The scenarios, one a file.
 
+pub mod fd_leak;
 pub mod fork_causes;
 pub mod fork_pids_max;
 pub mod netlink_leak;
 pub mod netlink_seed;
+pub mod netlink_shared;
 pub mod quiet_control;
 pub mod rtnl_pressure;
 pub mod tc_agents;

@@ -67,10 +67,9 @@ impl<'a> Session<'a> {
     /// Judges what was there before the agent: found, and resolved if asked, unless it cannot be seen.
     /// Returns what is left of it, to be kept to the end.
     pub fn prelude(&mut self, prelude: &Prelude, played: Played) -> Result<(Vec<Catch>, Props)> {
-        if let Some(Unseen { signal, hook, rung, why }) = &prelude.unseen_on
-            && self.agent.uses_rung(signal, hook, rung)?
+        if let Some(unseen) = &prelude.unseen_on
+            && self.is_blind(unseen)?
         {
-            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
             return Ok((Vec::new(), played.props));
         }
         Ok((self.catch(played, prelude.resolves)?, Props::new()))
@@ -83,16 +82,27 @@ impl<'a> Session<'a> {
         self.catch(played, resolves)
     }
 
-    fn catch(&mut self, played: Played, resolves: bool) -> Result<Vec<Catch>> {
-        let mut catches = Vec::new();
-        for expected in &played.expected {
-            if let Some((signal, hook)) = expected.hook()
-                && self.agent.uses_rung(signal, hook, "none")?
-            {
-                self.progress(format!("nothing may be said: {signal}/{hook} is not covered here"));
-                continue;
+    /// Whether the agent is on a rung where something cannot be seen.
+    fn is_blind(&self, unseen: &Unseen) -> Result<bool> {
+        let Unseen { signal, hook, rung, why } = unseen;
+        let blind = self.agent.uses_rung(signal, hook, rung)?;
+        if blind {
+            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
+        }
+        Ok(blind)
+    }
+
+    fn catch(&mut self, mut played: Played, resolves: bool) -> Result<Vec<Catch>> {
+        let mut visible = Vec::new();
+        for expected in std::mem::take(&mut played.expected) {
+            match expected.unseen_on() {
+                Some(unseen) if self.is_blind(unseen)? => {}
+                _ => visible.push(expected),
             }
-            self.provoked.push(expected.clone());
+        }
+        self.provoked.extend(visible.iter().cloned());
+        let mut catches = Vec::new();
+        for expected in &visible {
             let arrival = self.agent.expect(expected)?;
             let latency = arrival.at.since(played.since);
             catches.push(Catch { arrival, latency_ms: u64::try_from(latency.as_millis())? });

@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 
+pub mod fd;
 pub mod fork;
 mod netlink;
+mod netlink_share;
 mod rtnl;
 mod tc_agent;
 mod tc_sweep;
@@ -61,6 +63,16 @@ pub enum Workload {
     RtnlTouch(rtnl::Touch),
     /// Look at the links again and again.
     RtnlShow(rtnl::Show),
+    /// Hand netlink sockets on by every way there is, then close them.
+    NetlinkShare(netlink_share::Share),
+    /// Keep the netlink sockets that the parent hands on.
+    NetlinkKeep(netlink_share::Keep),
+    /// Open fds of one kind and never close them.
+    FdLeak(fd::Leak),
+    /// Open files once and hold them.
+    FdHold(fd::Hold),
+    /// Open fds and close them all, again and again.
+    FdSaw(fd::Saw),
 }
 
 /// Plays a workload in this process.
@@ -78,6 +90,11 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::RtnlStorm(args) => rtnl::storm(args),
         Workload::RtnlTouch(args) => rtnl::touch(args),
         Workload::RtnlShow(args) => rtnl::show(args),
+        Workload::NetlinkShare(args) => netlink_share::share(args),
+        Workload::NetlinkKeep(args) => netlink_share::keep(args),
+        Workload::FdLeak(args) => fd::leak(args),
+        Workload::FdHold(args) => fd::hold(args),
+        Workload::FdSaw(args) => fd::saw(args),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::finding::Severity;
 use crate::props::actor::Actor;
 use crate::props::netns::Netns;
 use crate::scenario::{Act, Played, Props, Quiet, Scenario, Silence, Stage};
+use crate::workload::fd::attainable_fds;
 
 /// Open sockets from which growth is a leak, in the agent's defaults.
 const WARN_OPEN: u64 = 64;
@@ -18,12 +19,18 @@ const CRITICAL_OPEN: u64 = 512;
 pub const SCENARIO: Scenario = Scenario {
     name: "netlink-leak",
     summary: "a daemon opens netlink sockets and never closes them, slowly and fast",
-    expected: "netlink-leak about the daemon: warning while it grows, critical at 512, resolved at its end",
-    config: "[netlink]\nbucket = \"1s\"\nbuckets = 20\nhold = \"2s\"\n",
+    expected: "netlink-leak about the daemon: warning while it grows, critical at 512 and when its own limit \
+               is near, resolved at its end",
+    config: "[netlink]\nbucket = \"1s\"\nbuckets = 20\nhold = \"2s\"\n[fd]\npoll = \"1s\"\n",
     prelude: None,
     quiet: &[HOLDERS, CHURN, TOOLS],
     acts: &[
         Act { summary: "leaky-agent leaks four sockets a second", play: slow_leak, resolves: true },
+        Act {
+            summary: "leaky-agent leaks four sockets a second and may have 1,024 fds",
+            play: small_limit,
+            resolves: true,
+        },
         Act { summary: "leaky-agent leaks 600 sockets at once", play: fast_leak, resolves: true },
     ],
 };
@@ -47,11 +54,27 @@ pub const TOOLS: Quiet =
     Quiet { summary: "200 calls of ip and ss", signal: "netlink", play: tools };
 
 fn slow_leak(stage: &Stage) -> Result<Played> {
-    leak(stage, &["--count", "400", "--pause-ms", "250"], |expected| {
+    // Four a second are 58 hours to 80 % of this limit.
+    const FAR: u64 = 1_048_576;
+    let limit = attainable_fds(FAR);
+    let severity = if limit == FAR { Severity::Warning } else { Severity::Critical };
+    leak_slowly(stage, limit, severity)
+}
+
+fn small_limit(stage: &Stage) -> Result<Played> {
+    leak_slowly(stage, 1_024, Severity::Critical)
+}
+
+fn leak_slowly(stage: &Stage, limit: u64, severity: Severity) -> Result<Played> {
+    let nofile = limit.to_string();
+    let args = ["--count", "400", "--pause-ms", "250", "--nofile", &nofile];
+    leak(stage, &args, |expected| {
         expected
-            .severity(Severity::Warning)
+            .severity(severity)
             .at_least("/evidence/open", WARN_OPEN)
             .below("/evidence/open", CRITICAL_OPEN)
+            .is("/evidence/fd_limit", limit)
+            .at_least("/evidence/seconds_to_limit", 1)
     })
 }
 
@@ -61,7 +84,11 @@ fn fast_leak(stage: &Stage) -> Result<Played> {
     })
 }
 
-fn leak(stage: &Stage, args: &[&str], expecting: fn(Expectation) -> Expectation) -> Result<Played> {
+fn leak(
+    stage: &Stage,
+    args: &[&str],
+    expecting: impl FnOnce(Expectation) -> Expectation,
+) -> Result<Played> {
     let mut leaky = Actor::start("leaky-agent", ["netlink-leak"].iter().chain(args))?;
     stage.reporter.progress(format!("leaky-agent is process {}", leaky.pid()));
     let since = leaky.first_bad_act()?;

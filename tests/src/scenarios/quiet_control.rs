@@ -1,8 +1,10 @@
-//! The normal life of a node, all of it under one agent with its default configuration.
+//! The normal life of a node, all of it under one agent with its default configuration, but that it
+//! looks at the fds each second: nobody would wait for minutes.
 
 use crate::scenario::Scenario;
 use crate::scenarios::{
-    fork_pids_max, netlink_leak, rtnl_pressure, tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep,
+    fd_leak, fork_pids_max, netlink_leak, netlink_shared, rtnl_pressure, tc_agents, tc_asymmetry,
+    tc_handle_toggle, tc_sweep,
 };
 
 /// The scenario.
@@ -10,7 +12,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "quiet-control",
     summary: "pods come and go, processes fork, daemons hold sockets, operators loop over tools",
     expected: "no finding, by an agent that has taken in all of it",
-    config: "",
+    config: "[fd]\npoll = \"1s\"\n",
     prelude: None,
     quiet: &[
         tc_handle_toggle::POD_CHURN,
@@ -26,6 +28,9 @@ pub const SCENARIO: Scenario = Scenario {
         netlink_leak::TOOLS,
         rtnl_pressure::ONE_POD,
         rtnl_pressure::LINK_SHOW,
+        netlink_shared::SHARED,
+        fd_leak::FLAT,
+        fd_leak::SAW,
     ],
     acts: &[],
 };

@@ -6,12 +6,20 @@ use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
 use crate::props::netns::Netns;
-use crate::scenario::{Act, Played, Quiet, Scenario, Silence, Stage};
+use crate::scenario::{Act, Played, Quiet, Scenario, Silence, Stage, Unseen};
 
 /// Pairs of links that are deleted while the mutex is held.
 const PAIRS: u32 = 100;
 /// `ip` commands that need the mutex at the same time.
 const WAITERS: u32 = 8;
+
+/// Where waits cannot be told from those for other locks.
+const UNSEEN: Unseen = Unseen {
+    signal: "rtnl",
+    hook: "wait",
+    rung: "none",
+    why: "no hook of the kernel's locks is to be had, or the mutex's address is hidden",
+};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
@@ -52,7 +60,7 @@ fn storm(stage: &Stage) -> Result<Played> {
     waiter.first_bad_act()?;
     stage.reporter.progress(format!("link-storm is process {}", stormer.pid()));
     let expected = Expectation::firing("rtnl-pressure")
-        .unless_blind("rtnl", "wait")
+        .unless_unseen(&UNSEEN)
         .severity(Severity::Warning)
         .is("/subject/process/comm", "ip")
         .is("/subject/process/parent/comm", "link-storm")

@@ -13,7 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
-use super::{Ack, stay};
+use super::{Ack, fd::limit_fds, stay};
 use crate::clock::Moment;
 use crate::props::netns;
 
@@ -26,6 +26,9 @@ pub struct Leak {
     /// Pause between two (ms).
     #[arg(long, default_value_t = 0)]
     pause_ms: u64,
+    /// `RLIMIT_NOFILE` to have; unchanged if absent.
+    #[arg(long)]
+    nofile: Option<u64>,
 }
 
 /// Open netlink sockets once and hold them.
@@ -48,6 +51,7 @@ pub struct Churn {
 
 /// Calico's `findHostMTU`, faster: list the links, forget the socket.
 pub fn leak(args: &Leak) -> Result<()> {
+    args.nofile.map_or(Ok(()), limit_fds)?;
     let mut forgotten = Vec::new();
     for number in 0..args.count {
         let at = Moment::now();
@@ -94,7 +98,7 @@ fn link_dump_request() -> [u8; 20] {
 }
 
 /// Opens a route socket, asks for all links, reads the first part of the answer.
-fn list_links() -> Result<OwnedFd> {
+pub fn list_links() -> Result<OwnedFd> {
     // Protocol 0 of this family is NETLINK_ROUTE.
     let socket = socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
         .context("cannot open a netlink socket")?;
