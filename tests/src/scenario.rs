@@ -9,8 +9,8 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
-    tc_handle_toggle,
+    fork_causes, fork_pids_max, netlink_birthplace, netlink_leak, netlink_seed, quiet_control,
+    tc_agents, tc_handle_toggle,
 };
 
 /// Every scenario, in the order they are played.
@@ -21,6 +21,7 @@ pub const ALL: &[Scenario] = &[
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
+    netlink_birthplace::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Moment;
 
 pub mod fork;
+mod leaker;
 mod netlink;
 mod tc_agent;
 mod tc_target;
@@ -51,6 +52,8 @@ pub enum Workload {
     NetlinkHold(netlink::Hold),
     /// Open a netlink socket, use it, close it, again and again.
     NetlinkChurn(netlink::Churn),
+    /// Become a program that opens netlink sockets and never closes them.
+    Leaker(leaker::Leaker),
 }
 
 /// Plays a workload in this process.
@@ -64,6 +67,7 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::NetlinkLeak(args) => netlink::leak(args),
         Workload::NetlinkHold(args) => netlink::hold(args),
         Workload::NetlinkChurn(args) => netlink::churn(args),
+        Workload::Leaker(args) => leaker::run(args),
     }
 }
 
