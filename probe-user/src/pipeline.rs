@@ -20,12 +20,14 @@ pub struct Pipeline {
     book: Book,
     metrics: Arc<Metrics>,
     conditions: Vec<Condition>,
-    /// Conditions that wait for names, until the next tick at most.
+    /// Conditions that wait for names, to be tried again with the next tick.
     unnamed: Vec<Condition>,
 }
 
 /// Conditions that may wait for names; one more goes without.
 const MOST_UNNAMED: usize = 64;
+/// Age (ns) at which a condition goes without: names take milliseconds, and are sent later too.
+const WAIT_FOR_NAMES: u64 = 1_000_000_000;
 
 impl Pipeline {
     /// A pipeline with a detector for each signal.
@@ -62,7 +64,7 @@ impl Pipeline {
         if let Some(detector) = self.detectors.get_mut(usize::from(kind >> 8)) {
             detector.observe(&event, &mut self.conditions);
         }
-        self.raise(true, outlets);
+        self.raise(event.context.at, outlets);
     }
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
@@ -74,7 +76,7 @@ impl Pipeline {
         for detector in &mut self.detectors {
             detector.observe(event, &mut self.conditions);
         }
-        self.raise(true, outlets);
+        self.raise(event.context.at, outlets);
     }
 
     /// Takes the time: renews what holds, resolves what is over.
@@ -82,24 +84,25 @@ impl Pipeline {
         for detector in &mut self.detectors {
             detector.tick(now, &mut self.conditions);
         }
-        // The older first; none waits any longer.
+        // The older first.
         self.unnamed.append(&mut self.conditions);
         self.conditions = std::mem::take(&mut self.unnamed);
-        self.raise(false, outlets);
+        self.raise(now, outlets);
         for finding in self.book.expire(now) {
             self.send(finding, outlets);
         }
         self.metrics.observe_state(&self.enricher, &self.detectors, &self.book);
     }
 
-    fn raise(&mut self, may_wait: bool, outlets: &[&Outlet]) {
+    fn raise(&mut self, now: BootNs, outlets: &[&Outlet]) {
         if self.conditions.is_empty() {
             return;
         }
         let clock = Clock::now();
         for mut condition in std::mem::take(&mut self.conditions) {
             let named = self.enricher.name_places(&mut condition);
-            if may_wait && !named && self.unnamed.len() < MOST_UNNAMED {
+            let waits = now.saturating_sub(condition.at) < WAIT_FOR_NAMES;
+            if !named && waits && self.unnamed.len() < MOST_UNNAMED {
                 self.unnamed.push(condition);
                 continue;
             }

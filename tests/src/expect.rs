@@ -24,6 +24,7 @@ struct Check {
 #[derive(Clone, Debug)]
 enum Want {
     Is(Value),
+    BeginsWith(String),
     EndsWith(String),
     AtLeast(u64),
     Below(u64),
@@ -69,6 +70,12 @@ impl Expectation {
     #[must_use]
     pub fn is(self, pointer: &'static str, value: impl Into<Value>) -> Self {
         self.check(pointer, Want::Is(value.into()))
+    }
+
+    /// A text must begin like this.
+    #[must_use]
+    pub fn begins_with(self, pointer: &'static str, begin: impl Into<String>) -> Self {
+        self.check(pointer, Want::BeginsWith(begin.into()))
     }
 
     /// A text must end like this.
@@ -128,6 +135,7 @@ impl Check {
         let Some(found) = finding.raw().pointer(self.pointer) else { return false };
         match &self.want {
             Want::Is(value) => found == value,
+            Want::BeginsWith(begin) => found.as_str().is_some_and(|text| text.starts_with(begin)),
             Want::EndsWith(end) => found.as_str().is_some_and(|text| text.ends_with(end)),
             Want::AtLeast(least) => found.as_u64().is_some_and(|number| number >= *least),
             Want::Below(bound) => found.as_u64().is_some_and(|number| number < *bound),
@@ -146,6 +154,7 @@ impl fmt::Display for Want {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(value) => write!(f, "{value}"),
+            Self::BeginsWith(begin) => write!(f, "\"{begin}…\""),
             Self::EndsWith(end) => write!(f, "\"…{end}\""),
             Self::AtLeast(least) => write!(f, ">= {least}"),
             Self::Below(bound) => write!(f, "< {bound}"),

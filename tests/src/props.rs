@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 pub mod actor;
 pub mod cgroup;
+pub mod leaker;
 pub mod netns;
 pub mod veth;
 

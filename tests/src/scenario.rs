@@ -9,8 +9,9 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fd_leak, fork_causes, fork_pids_max, netlink_leak, netlink_seed, netlink_shared, quiet_control,
-    rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep,
+    fd_leak, fork_causes, fork_pids_max, netlink_birthplace, netlink_leak, netlink_seed,
+    netlink_shared, quiet_control, rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent,
+    tc_handle_toggle, tc_sweep,
 };
 
 /// Every scenario, in the order they are played.
@@ -27,6 +28,7 @@ pub const ALL: &[Scenario] = &[
     rtnl_pressure::SCENARIO,
     netlink_shared::SCENARIO,
     fd_leak::SCENARIO,
+    netlink_birthplace::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

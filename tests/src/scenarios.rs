@@ -3,6 +3,7 @@
 pub mod fd_leak;
 pub mod fork_causes;
 pub mod fork_pids_max;
+pub mod netlink_birthplace;
 pub mod netlink_leak;
 pub mod netlink_seed;
 pub mod netlink_shared;

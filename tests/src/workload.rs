@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 pub mod fd;
 pub mod fork;
+mod leaker;
 mod netlink;
 mod netlink_share;
 mod rtnl;
@@ -73,6 +74,8 @@ pub enum Workload {
     FdHold(fd::Hold),
     /// Open fds and close them all, again and again.
     FdSaw(fd::Saw),
+    /// Become a program that opens netlink sockets and never closes them.
+    Leaker(leaker::Leaker),
 }
 
 /// Plays a workload in this process.
@@ -95,6 +98,7 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdLeak(args) => fd::leak(args),
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
+        Workload::Leaker(args) => leaker::run(args),
     }
 }
 

@@ -10,13 +10,16 @@ use std::{
 
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
-use scenarios::init::{COMMAND_FILE, MODULES_FILE};
+use scenarios::{
+    init::{COMMAND_FILE, MODULES_FILE},
+    props::leaker::LIBRARY,
+};
 
 use crate::{
     artifacts::Artifacts,
     initrd::{self, Archive},
     kernel::Kernel,
-    paths,
+    leakers, paths,
     qemu::{self, End},
     rootfs, run,
 };
@@ -121,6 +124,11 @@ impl<'a> Guest<'a> {
         archive.link("init", SCENARIO)?;
         archive.copy(AGENT.trim_start_matches('/'), 0o755, &artifacts.agent)?;
         archive.copy(CLASSIFIER.trim_start_matches('/'), 0o644, &artifacts.classifier)?;
+        for program in leakers::get(artifacts)? {
+            let name = program.file_name().unwrap_or_default().display();
+            let path = format!("{}/{}/{name}", LIBRARY.trim_start_matches('/'), leakers::DIRECTORY);
+            archive.copy(&path, 0o755, &program)?;
+        }
         let mut order = String::new();
         for module in self.kernel.modules()? {
             let path = format!("{MODULES}/{}", module.file_name().unwrap_or_default().display());

@@ -7,6 +7,7 @@ mod demo;
 mod guest;
 mod initrd;
 mod kernel;
+mod leakers;
 mod mirror;
 mod modules;
 mod paths;

@@ -18,7 +18,7 @@ use scenarios::report::{Done, Line, Verdict};
 
 use crate::{
     artifacts::{self, Artifacts},
-    kernel,
+    kernel, leakers,
     report::{self, Show},
     rootfs, run, setup, tidy,
 };
@@ -173,6 +173,7 @@ fn on_host(artifacts: &Artifacts) -> Result<Done> {
         println!("not run: {reason}");
         return Ok(Done::default());
     }
+    leakers::get(artifacts)?;
     let scenario = run::as_root(&artifacts.scenario).context("cannot become root")?;
     let mut log = Log::new("host");
     Ok(report::on_host(scenario, &["run"], artifacts, &mut log)?.count())

@@ -1,10 +1,14 @@
 //! A file read piece by piece. Executables are not mapped into memory: one that its owner truncates
 //! meanwhile would be a SIGBUS. Nor are they read whole: kubelet has 100 MB.
 
-use std::{fs::File, os::unix::fs::FileExt};
+use std::{cell::Cell, fs::File, os::unix::fs::FileExt};
 
 /// Bytes of a table read at once.
 const CHUNK: usize = 64 * 1024;
+/// Most that is read of one file for one stack (bytes): an executable may be made to keep us busy.
+const MOST: u64 = 512 * 1024 * 1024;
+/// What a read counts for at least (bytes).
+const LEAST: u64 = 4_096;
 /// Longest name read (bytes).
 const LONGEST_NAME: usize = 512;
 
@@ -14,11 +18,29 @@ pub trait Source {
     fn fill(&self, into: &mut [u8], offset: u64) -> usize;
 }
 
-impl Source for File {
+/// A file of which only so much is read.
+pub struct Budget {
+    file: File,
+    left: Cell<u64>,
+}
+
+impl Budget {
+    /// Of a file that was opened for one stack.
+    #[must_use]
+    pub fn new(file: File) -> Self {
+        Self { file, left: Cell::new(MOST) }
+    }
+}
+
+impl Source for Budget {
     fn fill(&self, into: &mut [u8], offset: u64) -> usize {
+        let Some(left) = self.left.get().checked_sub(LEAST.max(into.len() as u64)) else {
+            return 0;
+        };
+        self.left.set(left);
         let mut done = 0;
         while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.read_at(rest, offset.saturating_add(done as u64)) {
+            match self.file.read_at(rest, offset.saturating_add(done as u64)) {
                 Ok(0) | Err(_) => break,
                 Ok(read) => done += read,
             }

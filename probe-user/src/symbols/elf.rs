@@ -4,8 +4,8 @@ use object::{
     LittleEndian,
     elf::{
         ELFCLASS64, ELFDATA2LSB, ELFMAG, FileHeader64, NT_GNU_BUILD_ID, PT_LOAD, PT_NOTE,
-        ProgramHeader64, SHT_DYNSYM, SHT_NOBITS, SHT_RELA, SHT_SYMTAB, STT_FUNC, STT_GNU_IFUNC,
-        SectionHeader64, Sym64,
+        ProgramHeader64, Rela64, SHT_DYNSYM, SHT_NOBITS, SHT_RELA, SHT_SYMTAB, STT_FUNC,
+        STT_GNU_IFUNC, SectionHeader64, Sym64,
     },
     pod::{Pod, from_bytes},
 };
@@ -19,6 +19,8 @@ const MOST_SEGMENTS: u16 = 128;
 const MOST_SECTIONS: u16 = 1_024;
 /// Most of a symbol table that is read (bytes): 2.7 million symbols.
 const MOST_SYMBOLS: u64 = 64 * 1024 * 1024;
+/// `R_X86_64_RELATIVE` and `R_AARCH64_RELATIVE` (elf.h).
+const RELATIVE: [u64; 2] = [8, 1027];
 /// Most of a note segment that is read (bytes).
 const MOST_NOTES: u64 = 4_096;
 
@@ -96,9 +98,38 @@ impl<S: Source> Image<S> {
         self.sections.iter().find(|section| section.name == name)
     }
 
-    /// The tables of relocations with addends.
-    pub fn relocations(&self) -> impl Iterator<Item = &Section> {
-        self.sections.iter().filter(|section| section.kind == SHT_RELA)
+    /// Where in the file an address is.
+    pub fn offset_of(&self, address: u64) -> Option<u64> {
+        let inside = |s: &&Segment| address.checked_sub(s.address).is_some_and(|at| at < s.size);
+        let segment = self.segments.iter().find(inside)?;
+        Some((address - segment.address).wrapping_add(segment.offset))
+    }
+
+    /// The pointer at an address; a position-independent file may hold it in a relocation only.
+    pub fn pointer(&self, address: u64) -> Option<u64> {
+        let written = self.source.u64(self.offset_of(address)?)?;
+        if written != 0 {
+            return Some(written);
+        }
+        self.relocation(|at, to| (at == address).then_some(to))
+    }
+
+    /// Looks through the relocations that make a pointer, each with its address and what it points
+    /// to, until `look` finds what it wants.
+    pub fn relocation<T>(&self, mut look: impl FnMut(u64, u64) -> Option<T>) -> Option<T> {
+        let mut tables = self.sections.iter().filter(|section| section.kind == SHT_RELA);
+        tables.find_map(|table| {
+            let row = size_of::<Rela64<LittleEndian>>();
+            self.source.scan(table.offset, table.size.min(MOST_SYMBOLS), row, |_, bytes| {
+                let (rela, _) = from_bytes::<Rela64<LittleEndian>>(bytes).ok()?;
+                let kind = rela.r_info.get(LittleEndian);
+                let to = rela.r_addend.get(LittleEndian).cast_unsigned();
+                RELATIVE
+                    .contains(&kind)
+                    .then(|| look(rela.r_offset.get(LittleEndian), to))
+                    .flatten()
+            })
+        })
     }
 
     /// The function an address is in, by the full symbol table or else the exported symbols. An

@@ -4,9 +4,13 @@
 
 use super::{
     bytes::{Read, Source},
-    elf::{Image, Section},
+    elf::Image,
     varint,
 };
+
+mod inlined;
+
+use inlined::Inlined;
 
 const MAGIC_1_16: u32 = 0xffff_fffa;
 const MAGIC_1_18: u32 = 0xffff_fff0;
@@ -24,12 +28,17 @@ const MOST_SEARCHED: u64 = 256 * 1024 * 1024;
 const MOST_FUNCTIONS: u64 = 8_000_000;
 /// Most of one function's line table that is read (bytes).
 const LONGEST_TABLE: usize = 64 * 1024;
-/// `PCDATA_InlTreeIndex` in internal/abi/symtab.go: -1 in code that is no other function's.
-const INLINE_TREE_INDEX: u64 = 2;
-/// `R_X86_64_RELATIVE` and `R_AARCH64_RELATIVE` (elf.h).
-const RELATIVE: [u64; 2] = [8, 1027];
+/// Functions copied into each other at one address; more are not looked at.
+const MOST_INLINED: usize = 16;
 
-/// A function of a Go program.
+// struct _func in runtime/runtime2.go: after the start, 32-bit fields in this order: name, args,
+// deferreturn, pcsp, then
+const PCFILE: u64 = 4;
+const PCLN: u64 = 5;
+const NPCDATA: u64 = 6;
+const CU_OFFSET: u64 = 7;
+
+/// A function of a Go program, and where in it an address is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GoFunction {
     /// With its package: `main.(*dataplane).findHostMTU`.
@@ -44,19 +53,17 @@ pub struct Line {
     /// Name of the file, without its directory.
     pub file: String,
     pub number: u64,
-    /// It is of a function that the compiler copied into this one. That one's name is found through
-    /// the runtime's module data only, which has no fixed layout.
+    /// It is of some function that the compiler copied into this one.
     pub inlined: bool,
 }
 
 /// The table of one program.
 pub struct Table {
-    /// Where it begins in the file.
-    base: u64,
     /// Size of an entry of the function table (bytes): the low half is the function's start.
     wide: bool,
-    /// Functions say where they begin in the source, since 1.20.
-    has_start_line: bool,
+    /// Instructions begin at multiples of this (bytes).
+    quantum: u64,
+    inlined: Inlined,
     functions: u64,
     /// What the starts count from; 0 before 1.18.
     text: u64,
@@ -65,6 +72,17 @@ pub struct Table {
     files: u64,
     pcs: u64,
     index: u64,
+}
+
+/// The fields of a function, without its start, and how far into it an address is (bytes).
+struct Found {
+    fields: u64,
+    into: u64,
+}
+
+/// A field of a function.
+fn field<S: Source>(source: &S, fields: u64, number: u64) -> Option<u64> {
+    source.u32(fields.checked_add(4 * number)?).map(u64::from)
 }
 
 impl Table {
@@ -103,13 +121,13 @@ impl Table {
         let place = |number| base.checked_add(word(number)?);
         let (wide, text, first) = match magic {
             MAGIC_1_16 => (true, 0, 2),
-            MAGIC_1_18 | MAGIC_1_20 => (false, Self::text(image, base + 24)?, 3),
+            MAGIC_1_18 | MAGIC_1_20 => (false, Self::text(image, base.checked_add(24)?)?, 3),
             _ => return None,
         };
         let table = Self {
-            base,
             wide,
-            has_start_line: magic == MAGIC_1_20,
+            quantum: head[6].into(),
+            inlined: Inlined::find(image, base, magic, text),
             functions: word(0).filter(|count| (1..MOST_FUNCTIONS).contains(count))?,
             text,
             names: place(first)?,
@@ -122,27 +140,39 @@ impl Table {
         (start < end).then_some(table)
     }
 
-    /// What the functions' starts count from. A position-independent program may hold it in a
-    /// relocation only, and Go 1.26 keeps it out of the table: there it is where the code begins.
+    /// What the functions' starts count from. Go 1.26 keeps it out of the table: there it is where the
+    /// code begins.
     fn text<S: Source>(image: &Image<S>, field: u64) -> Option<u64> {
-        let written = image.source.u64(field)?;
-        if written != 0 {
-            return Some(written);
-        }
-        let address = image.address_of(field)?;
-        let relocated = image.relocations().find_map(|Section { offset, size, .. }| {
-            // r_offset, r_info, r_addend.
-            image.source.scan(*offset, *size, 24, |_, row| {
-                let word = |at: usize| row.get(at..)?.first_chunk().map(|b| u64::from_le_bytes(*b));
-                let ours = word(0)? == address && RELATIVE.contains(&word(8)?);
-                ours.then(|| word(16)).flatten()
-            })
-        });
-        relocated.or_else(|| image.section(".text").map(|text| text.address))
+        let written = image.address_of(field).and_then(|address| image.pointer(address));
+        let begin = || image.section(".text").map(|text| text.address);
+        written.or_else(begin)
     }
 
-    /// The function that an address of the program is in.
-    pub fn function_at<S: Source>(&self, source: &S, address: u64) -> Option<GoFunction> {
+    /// The functions that an address of the program is in, innermost first: those that the compiler
+    /// copied into each other, and the one that holds them.
+    pub fn functions_at<S: Source>(&self, source: &S, address: u64) -> Vec<GoFunction> {
+        let Some(found) = self.find_function(source, address) else { return Vec::new() };
+        let mut functions = Vec::new();
+        let mut into = found.into;
+        while functions.len() < MOST_INLINED {
+            let line = self.line(source, found.fields, into);
+            let index = self.inlined_at(source, found.fields, into);
+            let call = index.and_then(|index| self.inlined_call(source, found.fields, index));
+            if let Some((name, call_at)) = call {
+                functions.push(GoFunction { name, line });
+                into = call_at;
+                continue;
+            }
+            let line = line.map(|line| Line { inlined: index.is_some(), ..line });
+            let name = source.u32(found.fields).and_then(|name| self.name(source, name));
+            functions.extend(name.map(|name| GoFunction { name, line }));
+            break;
+        }
+        functions
+    }
+
+    /// The entry of the function that an address is in.
+    fn find_function<S: Source>(&self, source: &S, address: u64) -> Option<Found> {
         if address < self.start(source, 0)? || address >= self.start(source, self.functions)? {
             return None;
         }
@@ -151,43 +181,35 @@ impl Table {
             let middle = low + (high - low) / 2;
             if self.start(source, middle)? <= address { low = middle } else { high = middle }
         }
-        // struct _func in runtime/runtime2.go: start, name, args, deferreturn, pcsp, pcfile, pcln,
-        // npcdata, cuOffset; the start is a pointer before 1.18.
+        let into = address.checked_sub(self.start(source, low)?)?;
         let offset = if self.wide {
             source.u64(self.entry(low)?.checked_add(8)?)?
         } else {
             source.u32(self.entry(low)?.checked_add(4)?)?.into()
         };
-        let function = self.index.checked_add(offset)?;
-        let fields = function.checked_add(if self.wide { 8 } else { 4 })?;
-        let name = self.names.checked_add(source.u32(fields)?.into())?;
-        let start = self.start(source, low)?;
-        let line = self.line(source, fields, address.checked_sub(start)?);
-        Some(GoFunction { name: source.text(name)?, line })
+        let fields = self.index.checked_add(offset)?.checked_add(if self.wide { 8 } else { 4 })?;
+        Some(Found { fields, into })
+    }
+
+    fn name<S: Source>(&self, source: &S, offset: u32) -> Option<String> {
+        source.text(self.names.checked_add(offset.into())?)
     }
 
     /// The line of an address `into` the function with these `fields` (bytes).
     fn line<S: Source>(&self, source: &S, fields: u64, into: u64) -> Option<Line> {
-        let field = |number: u64| source.u32(fields.checked_add(4 * number)?).map(u64::from);
-        let quantum = source.array::<1>(self.base.checked_add(6)?)?[0];
-        let value = |table: u64| {
-            let bytes = source.up_to(self.pcs.checked_add(table)?, LONGEST_TABLE);
-            varint::value_at(&bytes, into, quantum.into())
-        };
-        let (file, number) = (value(field(4)?)?, value(field(5)?)?);
-        let unit = u64::try_from(file).ok()?.checked_add(field(7)?)?;
+        let file = self.value(source, field(source, fields, PCFILE)?, into)?;
+        let number = self.value(source, field(source, fields, PCLN)?, into)?;
+        let unit = u64::try_from(file).ok()?.checked_add(field(source, fields, CU_OFFSET)?)?;
         let name = source.u32(self.units.checked_add(unit.checked_mul(4)?)?)?;
         let path = source.text(self.files.checked_add(name.into())?)?;
-        // Behind the fields, of a size that `_func` has in this version, an offset a table of values.
-        let tables = if self.has_start_line { 10 } else { 9 };
-        let inlined = (field(6)? > INLINE_TREE_INDEX)
-            .then(|| field(tables + INLINE_TREE_INDEX))
-            .flatten()
-            .filter(|table| *table != 0)
-            .and_then(value)
-            .is_some_and(|index| index >= 0);
         let file = path.rsplit('/').next().unwrap_or(&path).to_owned();
-        Some(Line { file, number: u64::try_from(number).ok()?, inlined })
+        Some(Line { file, number: u64::try_from(number).ok()?, inlined: false })
+    }
+
+    /// What one of the tables of values says `into` a function.
+    fn value<S: Source>(&self, source: &S, table: u64, into: u64) -> Option<i64> {
+        let bytes = source.up_to(self.pcs.checked_add(table)?, LONGEST_TABLE);
+        varint::value_at(&bytes, into, self.quantum)
     }
 
     /// Where an entry of the function table is.
@@ -201,3 +223,6 @@ impl Table {
         if self.wide { source.u64(entry) } else { self.text.checked_add(source.u32(entry)?.into()) }
     }
 }
+
+#[cfg(test)]
+mod tests;

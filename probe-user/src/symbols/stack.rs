@@ -1,12 +1,12 @@
 //! From the addresses of a stack to the frames that tell a reader something.
 
-use std::{fs::File, io};
+use std::io;
 
 use super::{
     Outcome, Trace,
-    bytes::Read,
+    bytes::{Budget, Read},
     elf::Image,
-    go::{Line, Table},
+    go::{GoFunction, Line, Table},
     maps::{self, Mapping},
 };
 
@@ -38,7 +38,7 @@ const OUTERMOST: [&str; 5] = ["main+", "_start+", "__libc_start", "clone3+", "st
 /// A mapped file, opened once a stack.
 struct Opened<'a> {
     mapping: &'a Mapping,
-    image: Option<Image<File>>,
+    image: Option<Image<Budget>>,
     go: Option<Table>,
 }
 
@@ -67,10 +67,10 @@ pub fn trace(pid: u32, addresses: &[u64], caller: u64, count: impl Fn(Outcome)) 
     let mut frames: Vec<Frame> = Vec::new();
     let mut broken = false;
     for (address, place) in with_caller(addresses, caller).take(MOST_FRAMES) {
-        match walk.frame(address, place) {
-            Some((frame, outcome)) => {
+        match walk.frames(address, place) {
+            Some((found, outcome)) => {
                 count(outcome);
-                frames.push(frame);
+                frames.extend(found);
             }
             None if place == Place::Guess => {}
             None => {
@@ -79,7 +79,8 @@ pub fn trace(pid: u32, addresses: &[u64], caller: u64, count: impl Fn(Outcome)) 
             }
         }
     }
-    let whole = frames.last().is_some_and(|frame| frame.go || frame.outermost);
+    let whole = frames.last().is_some_and(|frame| frame.go || frame.outermost)
+        || addresses.len() >= MOST_FRAMES;
     let short = broken || !whole;
     let first = frames.iter().position(|frame| !frame.wrapper).unwrap_or(0);
     let last =
@@ -120,8 +121,9 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// The frame an address is in; `None` when it is in no code, or no call stands before it.
-    fn frame(&mut self, address: u64, place: Place) -> Option<(Frame, Outcome)> {
+    /// The frames an address is in, innermost first; `None` when it is in no code, or no call stands
+    /// before it.
+    fn frames(&mut self, address: u64, place: Place) -> Option<(Vec<Frame>, Outcome)> {
         // A return address is behind its call: the call is what the reader looks for.
         let returned = place != Place::Entry;
         let address = address - u64::from(returned);
@@ -134,32 +136,21 @@ impl<'a> Walk<'a> {
         let into = (address - mapping.start).wrapping_add(mapping.offset);
         let opened = self.open(mapping);
         let Some(image) = &opened.image else {
-            return Some((
-                Frame::plain(format!("{file}+{into:#x} (unreadable)")),
-                Outcome::Unreadable,
-            ));
+            let text = format!("{file}+{into:#x} (unreadable)");
+            return Some((vec![Frame::plain(text)], Outcome::Unreadable));
         };
         let Some(at) = image.address_of(into) else {
-            return Some((Frame::plain(format!("{file}+{into:#x}")), Outcome::Unnamed));
+            let text = format!("{file}+{into:#x}");
+            return Some((vec![Frame::plain(text)], Outcome::Unnamed));
         };
-        let after_call = !returned || is_after_call(image, into + 1);
-        if let Some(function) =
-            opened.go.as_ref().and_then(|table| table.function_at(&image.source, at))
-        {
-            let name = shorten(&function.name);
-            let text = match &function.line {
-                Some(Line { file, number, inlined: false }) => format!("{name} ({file}:{number})"),
-                Some(Line { file, number, .. }) => format!("{name} (inlined {file}:{number})"),
-                None => name,
-            };
+        let after_call = !returned || is_after_call(&image.source, into.saturating_add(1));
+        let go = opened.go.as_ref().map(|table| table.functions_at(&image.source, at));
+        if let Some(functions) = go.filter(|functions| !functions.is_empty()) {
             // Go writes return addresses of its own making at the outer end of its stacks.
             let real = after_call || place == Place::Return;
-            return real.then(|| (Frame { go: true, ..Frame::plain(text) }, Outcome::Named));
+            let frames = functions.into_iter().map(Frame::of_go).collect();
+            return real.then_some((frames, Outcome::Named));
         }
-        if !after_call {
-            return None;
-        }
-        let in_library = C_LIBRARIES.iter().any(|library| file.starts_with(library));
         let (text, outcome) = match image.function_at(at) {
             Some(function) => {
                 let name = format!("{:#}", rustc_demangle::demangle(&function.name));
@@ -167,22 +158,21 @@ impl<'a> Walk<'a> {
                 (text, Outcome::Named)
             }
             None => {
-                let id = image
-                    .build_id
-                    .as_deref()
-                    .map_or(String::new(), |id| format!(", build id {id}"));
-                (format!("{file}+{at:#x} (no symbol{id})"), Outcome::Unnamed)
+                let id = image.build_id.as_ref().map(|id| format!(", build id {id}"));
+                (format!("{file}+{at:#x} (no symbol{})", id.unwrap_or_default()), Outcome::Unnamed)
             }
         };
+        let in_library = C_LIBRARIES.iter().any(|library| file.starts_with(library));
         let frame = Frame::plain(text);
         let outermost = frame.outermost || (in_library && returned);
-        Some((Frame { outermost, wrapper: frame.wrapper || in_library, ..frame }, outcome))
+        let frame = Frame { outermost, wrapper: frame.wrapper || in_library, ..frame };
+        after_call.then(|| (vec![frame], outcome))
     }
 
     fn open(&mut self, mapping: &'a Mapping) -> &Opened<'a> {
         let same = |opened: &Opened<'_>| opened.mapping == mapping;
         let place = self.opened.iter().position(same).unwrap_or_else(|| {
-            let image = mapping.open(self.pid).ok().and_then(Image::open);
+            let image = mapping.open(self.pid).ok().map(Budget::new).and_then(Image::open);
             let go = image.as_ref().and_then(Table::find);
             self.opened.push(Opened { mapping, image, go });
             self.opened.len() - 1
@@ -192,6 +182,16 @@ impl<'a> Walk<'a> {
 }
 
 impl Frame {
+    fn of_go(function: GoFunction) -> Self {
+        let name = shorten(&function.name);
+        let text = match function.line {
+            Some(Line { file, number, inlined: false }) => format!("{name} ({file}:{number})"),
+            Some(Line { file, number, .. }) => format!("{name} (inlined {file}:{number})"),
+            None => name,
+        };
+        Self { go: true, ..Self::plain(text) }
+    }
+
     fn plain(text: String) -> Self {
         let begins = |names: &[&str]| names.iter().any(|name| text.starts_with(name));
         let (outermost, wrapper) = (begins(&OUTERMOST), begins(&WRAPPERS));
@@ -209,9 +209,9 @@ fn shorten(name: &str) -> String {
 /// Whether a call ends at this offset of the file: `e8 rel32`, or `ff /2` with any operand. What a
 /// frame pointer names that was none is hardly ever behind one.
 #[cfg(target_arch = "x86_64")]
-fn is_after_call(image: &Image<File>, offset: u64) -> bool {
+fn is_after_call(source: &impl Read, offset: u64) -> bool {
     let Some(from) = offset.checked_sub(LONGEST_CALL) else { return false };
-    let Some(code) = image.source.array::<{ LONGEST_CALL as usize }>(from) else { return false };
+    let Some(code) = source.array::<{ LONGEST_CALL as usize }>(from) else { return false };
     let indirect = |length: usize| {
         let call = &code[code.len() - length..];
         call[0] == 0xff && call[1] & 0x38 == 0x10
@@ -221,6 +221,9 @@ fn is_after_call(image: &Image<File>, offset: u64) -> bool {
 
 /// Instructions of other machines are not known here.
 #[cfg(not(target_arch = "x86_64"))]
-fn is_after_call(_: &Image<File>, _: u64) -> bool {
+fn is_after_call(_: &impl Read, _: u64) -> bool {
     true
 }
+
+#[cfg(test)]
+mod tests;

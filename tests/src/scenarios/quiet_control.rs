@@ -3,8 +3,8 @@
 
 use crate::scenario::Scenario;
 use crate::scenarios::{
-    fd_leak, fork_pids_max, netlink_leak, netlink_shared, rtnl_pressure, tc_agents, tc_asymmetry,
-    tc_handle_toggle, tc_sweep,
+    fd_leak, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared, rtnl_pressure,
+    tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep,
 };
 
 /// The scenario.
@@ -31,6 +31,7 @@ pub const SCENARIO: Scenario = Scenario {
         netlink_shared::SHARED,
         fd_leak::FLAT,
         fd_leak::SAW,
+        netlink_birthplace::DAEMONS,
     ],
     acts: &[],
 };
