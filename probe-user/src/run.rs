@@ -86,7 +86,7 @@ pub fn run(
         return Err(RunError::Blind(why));
     }
     // Only now: paths of what was opened in another mount namespace would not be ours.
-    let enricher = Enricher::new(PidsHierarchy::find());
+    let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich);
     let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -10,7 +10,7 @@ use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
     fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
-    tc_handle_toggle,
+    tc_handle_toggle, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -21,6 +21,7 @@ pub const ALL: &[Scenario] = &[
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
+    who_pod::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

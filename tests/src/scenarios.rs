@@ -7,3 +7,4 @@ pub mod netlink_seed;
 pub mod quiet_control;
 pub mod tc_agents;
 pub mod tc_handle_toggle;
+pub mod who_pod;

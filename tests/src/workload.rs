@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 pub mod fork;
 mod netlink;
+mod place;
 mod tc_agent;
 mod tc_target;
 mod tc_toggle;

@@ -16,7 +16,7 @@ pub mod fork;
 pub mod netlink;
 pub mod tc;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod window;
 
 /// A family of hooks, events and a detector.

@@ -1,7 +1,7 @@
 //! The normal life of a node, all of it under one agent with its default configuration.
 
 use crate::scenario::Scenario;
-use crate::scenarios::{fork_pids_max, netlink_leak, tc_handle_toggle};
+use crate::scenarios::{fork_pids_max, netlink_leak, tc_handle_toggle, who_pod};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
@@ -18,6 +18,7 @@ pub const SCENARIO: Scenario = Scenario {
         netlink_leak::HOLDERS,
         netlink_leak::CHURN,
         netlink_leak::TOOLS,
+        who_pod::HEALTHY_POD,
     ],
     acts: &[],
 };
