@@ -91,7 +91,7 @@ pub fn run(
     // Only now: paths of what was opened in another mount namespace would not be ours.
     let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone());
     let symbols = symbols.map_err(RunError::Runtime)?;
-    let enricher = Enricher::new(PidsHierarchy::find()).with_symbols(symbols);
+    let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich).with_symbols(symbols);
     let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -55,7 +55,6 @@ pub enum Severity {
 pub struct Subject {
     pub process: Option<Process>,
     pub cgroup: Option<Cgroup>,
-    pub container_id: Option<String>,
     pub netns: Option<u64>,
     pub interface: Option<Interface>,
 }

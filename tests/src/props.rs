@@ -6,6 +6,7 @@ pub mod actor;
 pub mod cgroup;
 pub mod leaker;
 pub mod netns;
+pub mod pod;
 pub mod veth;
 
 /// A short name no other prop on this machine has, of this run or of another.

@@ -11,7 +11,7 @@ use crate::report::Reporter;
 use crate::scenarios::{
     fd_leak, fork_causes, fork_pids_max, netlink_birthplace, netlink_leak, netlink_seed,
     netlink_shared, quiet_control, rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent,
-    tc_handle_toggle, tc_sweep,
+    tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -29,6 +29,7 @@ pub const ALL: &[Scenario] = &[
     netlink_shared::SCENARIO,
     fd_leak::SCENARIO,
     netlink_birthplace::SCENARIO,
+    who_pod::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

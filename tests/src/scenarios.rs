@@ -14,3 +14,4 @@ pub mod tc_asymmetry;
 pub mod tc_before_agent;
 pub mod tc_handle_toggle;
 pub mod tc_sweep;
+pub mod who_pod;

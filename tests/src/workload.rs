@@ -14,6 +14,7 @@ pub mod fork;
 mod leaker;
 mod netlink;
 mod netlink_share;
+mod place;
 mod rtnl;
 mod tc_agent;
 mod tc_sweep;

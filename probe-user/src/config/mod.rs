@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub mod enrich;
 pub mod fd;
 pub mod fork;
 pub mod load;
@@ -18,6 +19,7 @@ pub mod tc;
 pub struct Config {
     pub output: OutputConfig,
     pub metrics: MetricsConfig,
+    pub enrich: enrich::EnrichConfig,
     pub tc: tc::TcConfig,
     pub fork: fork::ForkConfig,
     pub netlink: netlink::NetlinkConfig,

@@ -1,13 +1,17 @@
 //! The hierarchy of the pids controller: paths of cgroup ids.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs::{self, File},
     io,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd},
-        unix::fs::MetadataExt,
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::MetadataExt,
+        },
     },
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 /// File handle type of kernfs, `FILEID_KERNFS` in include/linux/exportfs.h.
@@ -33,8 +37,9 @@ impl PidsHierarchy {
     /// cgroup v2.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-        let (mount, v1) = pids_mount(&mounts)?;
+        // One mount point that is not UTF-8 must not hide the others.
+        let mounts = fs::read("/proc/self/mountinfo").ok()?;
+        let (mount, v1) = pids_mount(&String::from_utf8_lossy(&mounts))?;
         let mount_fd = File::open(&mount).ok()?;
         Some(Self { mount, mount_fd, v1 })
     }
@@ -52,7 +57,8 @@ impl PidsHierarchy {
     }
 
     /// Path of a cgroup below the mount point. The id is the inode of its directory, and kernfs
-    /// opens by that directly; no walk. Needs `CAP_DAC_READ_SEARCH`.
+    /// opens by that directly; no walk. Needs `CAP_DAC_READ_SEARCH`. A name may be of any bytes but
+    /// a newline (`cgroup_mkdir()` in kernel/cgroup/cgroup.c); what is not UTF-8 is replaced.
     #[must_use]
     pub fn path_of(&self, id: u64) -> Option<String> {
         let directory = self.open(id).ok()?;
@@ -64,11 +70,21 @@ impl PidsHierarchy {
     /// Id of the cgroup a process is in now.
     #[must_use]
     pub fn of_process(&self, pid: u32) -> Option<u64> {
-        let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        let path = process_path(&text, self.v1)?;
-        let directory = self.mount.join(path.strip_prefix('/')?);
+        let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let path = Path::new(OsStr::from_bytes(process_path(&text, self.v1)?));
+        let below = path.strip_prefix("/").ok()?;
+        // Outside the root of this process's cgroup namespace a path begins with `/..`.
+        if below.components().any(|component| component == Component::ParentDir) {
+            return None;
+        }
         // The id of a cgroup is the inode of its directory.
-        Some(fs::metadata(directory).ok()?.ino())
+        Some(fs::metadata(self.mount.join(below)).ok()?.ino())
+    }
+
+    /// The path in the text of a /proc/PID/cgroup.
+    #[must_use]
+    pub fn path_in(&self, text: &[u8]) -> Option<String> {
+        Some(String::from_utf8_lossy(process_path(text, self.v1)?).into_owned())
     }
 
     fn open(&self, id: u64) -> io::Result<OwnedFd> {
@@ -132,26 +148,33 @@ fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
 
 /// The path in a line `ID:CONTROLLERS:PATH` of /proc/PID/cgroup (cgroups(7)): the line with the pids
 /// controller on v1, the one without any on v2. A path may hold colons and, once removed, an ending.
-fn process_path(text: &str, v1: bool) -> Option<&str> {
-    text.lines().find_map(|line| {
-        let mut fields = line.splitn(3, ':').skip(1);
+fn process_path(text: &[u8], v1: bool) -> Option<&[u8]> {
+    text.split(|byte| *byte == b'\n').find_map(|line| {
+        let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
         let (controllers, path) = (fields.next()?, fields.next()?);
         let ours = match v1 {
-            true => controllers.split(',').any(|controller| controller == "pids"),
+            true => controllers.split(|byte| *byte == b',').any(|controller| controller == b"pids"),
             false => controllers.is_empty(),
         };
         ours.then_some(path)
     })
 }
 
-/// mountinfo writes space, tab, newline and backslash in octal.
+/// mountinfo writes what would break its lines in octal: space, tab, newline, backslash, hash.
 fn unescape(text: &str) -> PathBuf {
-    PathBuf::from(
-        text.replace("\\040", " ")
-            .replace("\\011", "\t")
-            .replace("\\012", "\n")
-            .replace("\\134", "\\"),
-    )
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let octal = match after {
+            [a @ b'0'..=b'3', b @ b'0'..=b'7', c @ b'0'..=b'7', ..] if *first == b'\\' => {
+                Some((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'))
+            }
+            _ => None,
+        };
+        bytes.push(octal.unwrap_or(*first));
+        rest = after.get(if octal.is_some() { 3 } else { 0 }..).unwrap_or_default();
+    }
+    PathBuf::from(OsString::from_vec(bytes))
 }
 
 #[cfg(test)]
@@ -176,10 +199,27 @@ mod tests {
     #[test]
     fn finds_the_path_of_a_process() {
         let hybrid = "5:pids:/a:b/c\n4:cpu,cpuacct:/x\n0::/user.slice\n";
-        assert_eq!(process_path(hybrid, true), Some("/a:b/c"));
-        assert_eq!(process_path(hybrid, false), Some("/user.slice"));
+        let path = |text: &str, v1| {
+            process_path(text.as_bytes(), v1).map(|path| String::from_utf8_lossy(path).into_owned())
+        };
+        assert_eq!(path(hybrid, true).as_deref(), Some("/a:b/c"));
+        assert_eq!(path(hybrid, false).as_deref(), Some("/user.slice"));
         for text in ["", "\n", "::", "0:", "5:pid:/x"] {
-            assert_eq!(process_path(text, true), None, "{text:?}");
+            assert_eq!(path(text, true), None, "{text:?}");
+        }
+        assert_eq!(process_path(b"0::/\xff\x1b:\xfe\n", false), Some(&b"/\xff\x1b:\xfe"[..]));
+    }
+
+    #[test]
+    fn undoes_every_escape_once() {
+        for (text, expected) in [
+            ("/a\\040b\\011\\012\\134\\043", "/a b\t\n\\#"),
+            ("/\\134040", "/\\040"),
+            ("/\\04", "/\\04"),
+            ("/\\999", "/\\999"),
+            ("\\", "\\"),
+        ] {
+            assert_eq!(unescape(text), PathBuf::from(expected), "{text}");
         }
     }
 

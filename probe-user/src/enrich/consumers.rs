@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::{
     cgroup::{self, number_in},
-    container,
+    identity,
+    subject::Identity,
 };
 
 /// Groups named.
@@ -35,8 +36,9 @@ pub struct Consumers {
 pub struct Consumer {
     /// Path below the hierarchy's mount point.
     pub path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container_id: Option<String>,
+    /// What it belongs to.
+    #[serde(flatten)]
+    pub identity: Identity,
     /// Threads in it and below.
     pub threads: u64,
     /// Their share of all tasks below the limit (percent).
@@ -85,7 +87,8 @@ pub fn below(mount: &Path, owner: &str, total: u64) -> Consumers {
 fn inner(group: &Path) -> Vec<Group> {
     let groups = cgroup::children(group).into_iter().filter_map(|path| {
         let tasks = number_in(&path.join("pids.current"))?;
-        let closed = container::id(&path.file_name()?.to_string_lossy()).is_some();
+        let closed =
+            identity::path::parse(&path.file_name()?.to_string_lossy()).container.is_some();
         Some(Group { tasks, path, closed })
     });
     groups.collect()
@@ -94,7 +97,7 @@ fn inner(group: &Path) -> Vec<Group> {
 fn consumer(mount: &Path, group: &Group, total: u64) -> Option<Consumer> {
     let path = format!("/{}", group.path.strip_prefix(mount).ok()?.to_string_lossy());
     Some(Consumer {
-        container_id: container::id(&path).map(str::to_owned),
+        identity: identity::path::parse(&path),
         path,
         threads: group.tasks,
         share_percent: group.tasks.saturating_mul(100).checked_div(total).unwrap_or(0).min(100),
@@ -147,7 +150,7 @@ mod tests {
                 ("/pods/a", 5, 5),
             ]
         );
-        assert_eq!(consumers.groups[0].container_id.as_deref(), Some(hex.as_str()));
+        assert_eq!(consumers.groups[0].identity.container.as_ref().map(|c| &c.id), Some(&hex));
         assert!(!consumers.truncated);
     }
 

@@ -1,33 +1,48 @@
-//! From kernel ids to names: processes, cgroups, containers.
+//! From kernel ids to names: processes, cgroups, pods, containers, network namespaces.
 //!
-//! Ids of short-lived things are looked up while they exist: a cgroup's path at its first event.
-//! All else is looked up when a finding needs it. A lookup that fails is counted, leaves its field
-//! empty and never drops an event. Caches are bounded.
+//! Short-lived things are looked up while they exist: a cgroup's path and pod and a process, at
+//! their first event. All else is looked up when a finding needs it. A lookup that fails is counted,
+//! leaves its field empty and never drops an event. Caches are bounded.
 
 use std::num::NonZeroUsize;
 
 use lru::LruCache;
 
 use crate::{
-    event::{Body, Comm, Event},
-    findings::{Condition, Evidence},
+    config::enrich::EnrichConfig,
+    event::{Body, Context, Event},
+    findings::{
+        Condition, Evidence,
+        clock::{Clock, boot_now},
+    },
     signals::{
         fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
         netlink::NetlinkChange,
+        tc::TcChange,
     },
     symbols::Symbols,
 };
 
 pub mod cgroup;
 pub mod consumers;
-pub mod container;
+mod identity;
+mod label;
+pub mod misses;
+mod netns;
 pub mod node;
-pub mod process;
+mod process;
+mod read;
 pub mod subject;
+#[cfg(test)]
+mod testing;
 
 use cgroup::PidsHierarchy;
 use consumers::Consumers;
-use subject::{Cgroup, NodeLimit, Parent, Process, Subject};
+use identity::Identities;
+use misses::{Lookup, Misses};
+use netns::{NetnsOwners, Sources};
+use process::{Processes, proc::Proc};
+use subject::{Cgroup, Identity, NetnsOwner, NodeLimit, Subject};
 
 /// Cgroup paths remembered (a node has some hundred pods).
 const CGROUP_CACHE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
@@ -36,15 +51,30 @@ const CGROUP_CACHE: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
 pub struct Enricher {
     hierarchy: Option<PidsHierarchy>,
     paths: LruCache<u64, Option<String>>,
-    misses: u64,
+    identities: Identities,
+    processes: Processes,
+    netns_owners: NetnsOwners,
+    misses: Misses,
     symbols: Option<Symbols>,
 }
 
 impl Enricher {
     /// An enricher over the node's pids hierarchy, if it has one.
     #[must_use]
-    pub fn new(hierarchy: Option<PidsHierarchy>) -> Self {
-        Self { hierarchy, paths: LruCache::new(CGROUP_CACHE), misses: 0, symbols: None }
+    pub fn new(hierarchy: Option<PidsHierarchy>, config: &EnrichConfig) -> Self {
+        let proc = Proc::find(&config.host_root);
+        if !proc.is_there() {
+            log::warn!("no /proc of the initial pid namespace; processes stay unnamed");
+        }
+        Self {
+            hierarchy,
+            paths: LruCache::new(CGROUP_CACHE),
+            identities: Identities::new(&config.host_root),
+            processes: Processes::new(proc, config.cmdline),
+            netns_owners: NetnsOwners::default(),
+            misses: Misses::default(),
+            symbols: None,
+        }
     }
 
     /// One that also knows the names of functions.
@@ -55,8 +85,21 @@ impl Enricher {
 
     /// Learns what may be gone when a finding fires. Cheap when nothing is new.
     pub fn remember(&mut self, event: &Event) {
-        if let Some(id) = event.context.cgroup {
-            self.cgroup_path(id);
+        // What a poller tells of is there, and will be told of again.
+        if matches!(event.body, Body::Polled(_)) {
+            return;
+        }
+        let Context { at, pid, cgroup, .. } = event.context;
+        if let Some(id) = cgroup.filter(|id| !self.paths.contains(id)) {
+            self.identity_of(id);
+        }
+        let now = boot_now();
+        self.processes.remember(pid, at, now, &mut self.misses);
+        // The hand is gone in a moment, whose hand it is stays.
+        if let Body::Tc(TcChange::Request(request)) = &event.body
+            && let Some((parent, _)) = request.started_by
+        {
+            self.processes.remember(parent, at, now, &mut self.misses);
         }
         if let Body::Netlink(NetlinkChange::Opened { birth, .. }) = event.body
             && let (Some(site), Some(symbols)) = (birth.site(event.context.pid), &mut self.symbols)
@@ -81,27 +124,41 @@ impl Enricher {
 
     /// Lookups that found nothing.
     #[must_use]
-    pub fn misses(&self) -> u64 {
-        self.misses
+    pub fn misses(&self) -> &Misses {
+        &self.misses
+    }
+
+    /// What a cgroup belongs to, by its path below the hierarchy's mount point. Reads files of the
+    /// node at the first sight of a pod or container, and nothing after that.
+    pub fn identity_of_path(&mut self, path: &str) -> Identity {
+        self.identities.of_path(path, &mut self.misses)
     }
 
     /// Says whom a condition is about.
     pub fn describe(&mut self, condition: &Condition) -> Subject {
         let who = &condition.who;
-        let cgroup = who.context.cgroup.map(|id| self.cgroup(id));
-        let path = cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref());
+        // A condition may know no event, only a moment.
+        let at = if who.context.at == 0 { condition.at } else { who.context.at };
+        let context = Context { at, ..who.context };
+        let cgroup = context.cgroup.map(|id| self.cgroup(id));
+        let identity = match cgroup.as_ref().and_then(|cgroup| cgroup.path.as_deref()) {
+            Some(path) => self.identities.of_path_again(path, &mut self.misses),
+            None => Identity::default(),
+        };
         let node_limit = match &condition.evidence {
             Evidence::Fork(ForkEvidence { cause: Cause::Unresolved, .. }) => node::reached_limit(),
             _ => None,
         };
+        let (clock, misses) = (Clock::now(), &mut self.misses);
         Subject {
-            container_id: path.and_then(container::id).map(str::to_owned),
+            process: self.processes.describe(&context, who.parent, clock, misses),
             limit_owner: who.limit_owner.map(|id| self.cgroup(id)),
             consumers: self.consumers(&condition.evidence, node_limit.as_ref()),
             node_limit,
-            process: self.process(who.context.pid, who.context.comm, who.parent),
-            netns: who.context.netns,
+            netns_owner: context.netns.and_then(|netns| self.netns_owner(netns, &context)),
+            netns: context.netns,
             interface: who.interface.clone(),
+            identity,
             cgroup,
         }
     }
@@ -127,31 +184,44 @@ impl Enricher {
             Some(id) => self.cgroup_path(id)?.to_owned(),
             None => "/".into(),
         };
-        Some(consumers::below(self.hierarchy.as_ref()?.mount(), &path, total))
+        let mut consumers = consumers::below(self.hierarchy.as_ref()?.mount(), &path, total);
+        for consumer in &mut consumers.groups {
+            consumer.identity = self.identity_of_path(&consumer.path);
+        }
+        Some(consumers)
+    }
+
+    fn netns_owner(&mut self, netns: u32, context: &Context) -> Option<NetnsOwner> {
+        let mut sources = Sources {
+            proc: self.processes.proc(),
+            hierarchy: self.hierarchy.as_ref(),
+            identities: &mut self.identities,
+            misses: &mut self.misses,
+        };
+        let owner = self.netns_owners.owner(netns, context.at, boot_now(), &mut sources);
+        if owner.is_none() {
+            self.misses.count(Lookup::Netns);
+        }
+        owner
     }
 
     fn cgroup(&mut self, id: u64) -> Cgroup {
         Cgroup { id, path: self.cgroup_path(id).map(str::to_owned) }
     }
 
-    fn process(&mut self, pid: u32, comm: Comm, parent: Option<(u32, Comm)>) -> Option<Process> {
-        if pid == 0 {
-            return None;
+    fn identity_of(&mut self, id: u64) {
+        if let Some(path) = self.cgroup_path(id).map(str::to_owned) {
+            self.identity_of_path(&path);
         }
-        let exe = process::exe(pid);
-        self.misses += u64::from(exe.is_none());
-        let parent = match parent {
-            Some((pid, comm)) => Some(Parent { pid, comm: comm.text() }),
-            None => process::parent(pid).map(|pid| Parent { pid, comm: process::comm(pid) }),
-        };
-        Some(Process { pid, comm: comm.text().or_else(|| process::comm(pid)), exe, parent })
     }
 
     fn cgroup_path(&mut self, id: u64) -> Option<&str> {
         let (hierarchy, misses) = (&self.hierarchy, &mut self.misses);
         let path = self.paths.get_or_insert(id, || {
             let path = hierarchy.as_ref().and_then(|hierarchy| hierarchy.path_of(id));
-            *misses += u64::from(path.is_none());
+            if path.is_none() {
+                misses.count(Lookup::Cgroup);
+            }
             path
         });
         path.as_deref()

@@ -1,5 +1,6 @@
 //! Who and where, as far as it is known. What is not known is absent, never guessed.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::consumers::Consumers;
@@ -12,12 +13,15 @@ pub struct Subject {
     pub process: Option<Process>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<Cgroup>,
-    /// Id of the container, from the cgroup's path.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container_id: Option<String>,
+    /// What the cgroup belongs to.
+    #[serde(flatten)]
+    pub identity: Identity,
     /// Inode number of the network namespace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub netns: Option<u32>,
+    /// Whose the network namespace is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns_owner: Option<NetnsOwner>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub interface: Option<Interface>,
     /// The cgroup whose limit was reached.
@@ -42,8 +46,20 @@ pub struct Process {
     /// Path of the executable, as /proc/PID/exe shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exe: Option<String>,
+    /// Its arguments, cut, with the values of what looks like a secret replaced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+    /// When it started, to the hundredth of a second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<Timestamp>,
+    /// It had ended when the finding fired; what is said of it was remembered.
+    #[serde(skip_serializing_if = "is_false")]
+    pub exited: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
+    /// The parent's parent: behind a `tc` that calico-node started, what started calico-node.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grandparent: Option<Parent>,
 }
 
 /// The process that started another one.
@@ -63,6 +79,80 @@ pub struct Cgroup {
     pub path: Option<String>,
 }
 
+/// What a cgroup belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<Pod>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// The systemd unit, of the innermost systemd: `kubelet.service`, `user-1000.slice`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+}
+
+/// A Kubernetes pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Pod {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The kubelet's id of it: the API's, but for a static pod the hash of its configuration.
+    pub uid: String,
+    /// Quality of service class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub qos: Option<Qos>,
+}
+
+/// Quality of service class of a pod, from the cgroup that the kubelet put it in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Qos {
+    Guaranteed,
+    Burstable,
+    BestEffort,
+}
+
+/// A container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Container {
+    /// The runtime's id of it.
+    pub id: String,
+    /// Name in the pod, or the one its runtime knows it by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
+    /// Id of the container that its runtime itself runs in (kind, docker-in-docker).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nested_in: Option<String>,
+}
+
+/// A container runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum Runtime {
+    #[serde(rename = "containerd")]
+    Containerd,
+    #[serde(rename = "cri-o")]
+    CriO,
+    #[serde(rename = "docker")]
+    Docker,
+    #[serde(rename = "podman")]
+    Podman,
+}
+
+/// Whose a network namespace is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetnsOwner {
+    /// The node's own.
+    Host,
+    Pod(Pod),
+    /// A container's that is in no pod.
+    Container(Container),
+}
+
 /// A limit of the node and how much of it is in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeLimit {
@@ -73,36 +163,6 @@ pub struct NodeLimit {
     pub limit: u64,
 }
 
-impl Subject {
-    /// The process in a sentence: `tc (pid 812, started by calico-node)`.
-    #[must_use]
-    pub fn process_label(&self) -> String {
-        let Some(process) = &self.process else { return "a process".into() };
-        let name = process.comm.as_deref().unwrap_or("a process");
-        match process.parent.as_ref().and_then(|parent| parent.comm.as_ref()) {
-            Some(parent) => format!("{name} (pid {}, started by {parent})", process.pid),
-            None => format!("{name} (pid {})", process.pid),
-        }
-    }
-
-    /// The cgroup in a sentence.
-    #[must_use]
-    pub fn cgroup_label(&self) -> String {
-        match &self.cgroup {
-            Some(Cgroup { path: Some(path), .. }) => path.clone(),
-            Some(Cgroup { id, path: None }) => format!("cgroup {id}"),
-            None => "an unknown cgroup".into(),
-        }
-    }
-
-    /// The interface and its namespace in a sentence.
-    #[must_use]
-    pub fn interface_label(&self) -> String {
-        let interface = match &self.interface {
-            Some(Interface { name: Some(name), .. }) => name.clone(),
-            Some(Interface { index, name: None }) => format!("interface {index}"),
-            None => "an unknown interface".into(),
-        };
-        self.netns.map_or(interface.clone(), |netns| format!("{interface} (netns {netns})"))
-    }
+fn is_false(value: &bool) -> bool {
+    !value
 }

@@ -9,7 +9,7 @@ use prometheus::{
 
 use crate::{
     decode::DecodeError,
-    enrich::Enricher,
+    enrich::{Enricher, misses::Lookup},
     event::Fact,
     findings::{Severity, book::Book},
     probe::{counters::Counters, ladder::Coverage},
@@ -36,7 +36,7 @@ pub struct Metrics {
     evicted: IntCounterVec,
     coverage: IntGaugeVec,
     ready_seconds: GaugeVec,
-    enrich_misses: IntCounter,
+    enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     polled: IntCounterVec,
     /// What became of the frames of stacks, by outcome.
@@ -136,9 +136,10 @@ impl Metrics {
                     &[],
                 ),
             )?,
-            enrich_misses: counter(
+            enrich_misses: counters(
                 "nodeprobe_enrich_misses_total",
-                "Lookups of processes and cgroups that found nothing.",
+                "Lookups that found nothing, by what was looked for.",
+                &["lookup"],
             )?,
             seeded: counters(
                 "nodeprobe_seeded_total",
@@ -190,6 +191,9 @@ impl Metrics {
         for outcome in Outcome::LABELS {
             self.symbolized.with_label_values(&[outcome]);
         }
+        for lookup in Lookup::ALL {
+            self.enrich_misses.with_label_values(&[lookup.label()]);
+        }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
         }
@@ -232,7 +236,10 @@ impl Metrics {
 
     /// Takes over the state of the stages.
     pub fn observe_state(&self, enricher: &Enricher, detectors: &[Box<dyn Detector>], book: &Book) {
-        raise(&self.enrich_misses, enricher.misses());
+        for lookup in Lookup::ALL {
+            let misses = self.enrich_misses.with_label_values(&[lookup.label()]);
+            raise(&misses, enricher.misses().of(lookup));
+        }
         raise(&self.findings_dropped, book.dropped());
         for (signal, detector) in SIGNALS.iter().zip(detectors) {
             let tracked = i64::try_from(detector.tracked()).unwrap_or(i64::MAX);

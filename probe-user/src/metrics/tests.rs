@@ -10,6 +10,7 @@ fn every_series_that_can_be_known_is_there_from_the_start() {
         "nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 0",
         "nodeprobe_findings_total{rule=\"netlink-leak\",severity=\"critical\"} 0",
         "nodeprobe_decode_errors_total{reason=\"truncated\"} 0",
+        "nodeprobe_enrich_misses_total{lookup=\"pod\"} 0",
         "nodeprobe_seeded_total{signal=\"netlink\"} 0",
         "nodeprobe_rtnl_wait_seconds_bucket{le=\"0.001\"} 0",
         "nodeprobe_rtnl_request_seconds_count{object=\"filter\",operation=\"write\"} 0",

@@ -35,7 +35,8 @@ fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
         Ok(())
     });
     let config = Config::default();
-    let pipeline = Pipeline::new(&config, Enricher::new(None), Arc::clone(&metrics));
+    let pipeline =
+        Pipeline::new(&config, Enricher::new(None, &config.enrich), Arc::clone(&metrics));
     (pipeline, sink.unwrap(), kept, metrics)
 }
 

@@ -18,7 +18,7 @@ pub mod netlink;
 pub mod rtnl;
 pub mod tc;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod tools;
 mod trend;
 mod window;

@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::findings::{Finding, Severity, State};
+use crate::{
+    enrich::subject::Identity,
+    findings::{Finding, Severity, State},
+};
 
 /// Writes a finding in a few lines, in colour when asked to.
 ///
@@ -19,8 +22,21 @@ pub fn write(finding: &Finding, colour: bool, to: &mut impl Write) -> io::Result
     let time = finding.last_seen.strftime("%H:%M:%S");
     writeln!(to, "{time} {on}{word:<8}{off} {} {}", finding.rule, plain(&finding.summary))?;
     let subject = &finding.subject;
-    if let Some(container) = &subject.container_id {
-        writeln!(to, "{:18}container {}", "", plain(container))?;
+    let Identity { pod, container, unit } = &subject.identity;
+    let container = container.as_ref().map(|container| match &container.name {
+        Some(name) => format!("{name} {}", container.id),
+        None => container.id.clone(),
+    });
+    let pod = pod.as_ref().map(|pod| match (&pod.namespace, &pod.name) {
+        (Some(namespace), Some(name)) => format!("{namespace}/{name} {}", pod.uid),
+        _ => pod.uid.clone(),
+    });
+    for (what, name) in
+        [("pod", pod.as_ref()), ("container", container.as_ref()), ("unit", unit.as_ref())]
+    {
+        if let Some(name) = name {
+            writeln!(to, "{:18}{what:<9} {}", "", plain(name))?;
+        }
     }
     if let Some(path) = subject.cgroup.as_ref().and_then(|cgroup| cgroup.path.as_ref()) {
         writeln!(to, "{:18}cgroup    {}", "", plain(path))?;

@@ -1,5 +1,6 @@
 //! A cgroup with a limit on its tasks, on whichever hierarchy has the pids controller.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -35,7 +36,8 @@ impl PidsCgroup {
     }
 
     /// Creates one below it, without a limit of its own.
-    pub fn child(&self, name: &str) -> Result<Self> {
+    pub fn child(&self, name: impl AsRef<OsStr>) -> Result<Self> {
+        let name = name.as_ref();
         let control = self.path.join("cgroup.subtree_control");
         // cgroup v1 has every controller on every level.
         if control.exists() {
@@ -44,7 +46,7 @@ impl PidsCgroup {
         let path = self.path.join(name);
         fs::create_dir(&path)
             .with_context(|| format!("cannot create cgroup {}", path.display()))?;
-        Ok(Self { path, name: name.to_owned() })
+        Ok(Self { path, name: name.to_string_lossy().into_owned() })
     }
 
     /// Its directory.
@@ -53,7 +55,7 @@ impl PidsCgroup {
         &self.path
     }
 
-    /// The last component of its path.
+    /// The last component of its path, as the agent shows it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

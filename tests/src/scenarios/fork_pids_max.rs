@@ -1,6 +1,7 @@
 //! A cgroup at its pids.max: whatever in it asks for a task is refused with EAGAIN.
 
 use std::any::Any;
+use std::ffi::OsString;
 
 use anyhow::Result;
 
@@ -113,10 +114,21 @@ pub fn fork_fail(
     cgroup: &PidsCgroup,
     stop: &str,
 ) -> Result<(Actor, Moment)> {
-    let path = cgroup.path().display().to_string();
-    let failures = failures.to_string();
-    let args = ["fork-fail", "--cgroup", &path, "--failures", &failures, "--stop", stop];
-    let mut victim = Actor::start(comm, args)?;
+    fork_fail_with(comm, failures, cgroup, &["--stop".into(), stop.into()])
+}
+
+/// [`fork_fail`] with further arguments.
+pub fn fork_fail_with(
+    comm: &str,
+    failures: u32,
+    cgroup: &PidsCgroup,
+    further: &[OsString],
+) -> Result<(Actor, Moment)> {
+    let (path, failures) = (cgroup.path().as_os_str(), failures.to_string());
+    let args =
+        ["fork-fail".as_ref(), "--cgroup".as_ref(), path, "--failures".as_ref(), failures.as_ref()];
+    let further = further.iter().map(OsString::as_os_str);
+    let mut victim = Actor::start(comm, args.into_iter().chain(further))?;
     let since = victim.first_bad_act()?;
     Ok((victim, since))
 }

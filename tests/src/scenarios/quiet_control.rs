@@ -4,7 +4,7 @@
 use crate::scenario::Scenario;
 use crate::scenarios::{
     fd_leak, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared, rtnl_pressure,
-    tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep,
+    tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// The scenario.
@@ -32,6 +32,7 @@ pub const SCENARIO: Scenario = Scenario {
         fd_leak::FLAT,
         fd_leak::SAW,
         netlink_birthplace::DAEMONS,
+        who_pod::HEALTHY_POD,
     ],
     acts: &[],
 };

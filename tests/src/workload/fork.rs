@@ -1,9 +1,7 @@
 //! Forks that fail and forks that do not, by every way a program can ask for one.
 
-use std::fs;
 use std::io::{Error, Result as IoResult};
-use std::path::{Path, PathBuf};
-use std::{mem, process, ptr, thread};
+use std::{mem, ptr, thread};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
@@ -11,6 +9,7 @@ use rustix::process::Uid;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{UnshareFlags, set_thread_uid, unshare_unsafe};
 
+use super::place::Place;
 use super::{Ack, end_with_parent, stay};
 use crate::clock::Moment;
 
@@ -20,9 +19,8 @@ pub const STRANGER: u32 = 54_321;
 /// Fill what is limited, then fail to fork.
 #[derive(Args)]
 pub struct ForkFail {
-    /// Directory of the cgroup to move into.
-    #[arg(long)]
-    cgroup: PathBuf,
+    #[command(flatten)]
+    place: Place,
     /// How many failures, each by the next way to fork.
     #[arg(long)]
     failures: usize,
@@ -132,7 +130,7 @@ impl Stop {
 
 /// Fills what is limited with sleeping children, then fails as often as asked, then stays.
 pub fn fail(args: &ForkFail) -> Result<()> {
-    join(&args.cgroup)?;
+    args.place.enter()?;
     args.stop.prepare()?;
     let refused = |error: &Error| error.raw_os_error() == Some(args.stop.errno());
     let at = fill(refused)?;
@@ -152,12 +150,6 @@ pub fn storm(args: &ForkStorm) -> Result<()> {
         way.ask().with_context(|| format!("{way:?} failed"))?;
     }
     Ack::Done { count: args.count }.send()
-}
-
-fn join(cgroup: &Path) -> Result<()> {
-    let procs = cgroup.join("cgroup.procs");
-    fs::write(&procs, process::id().to_string())
-        .with_context(|| format!("cannot move into cgroup by {}", procs.display()))
 }
 
 /// Adds sleeping children until one is refused; when that was.

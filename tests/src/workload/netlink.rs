@@ -13,6 +13,7 @@ use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
+use super::place::Place;
 use super::{Ack, fd::limit_fds, stay};
 use crate::clock::Moment;
 use crate::props::netns;
@@ -20,6 +21,8 @@ use crate::props::netns;
 /// Open netlink sockets and never close them.
 #[derive(Args)]
 pub struct Leak {
+    #[command(flatten)]
+    place: Place,
     /// How many in all.
     #[arg(long)]
     count: u64,
@@ -34,6 +37,8 @@ pub struct Leak {
 /// Open netlink sockets once and hold them.
 #[derive(Args)]
 pub struct Hold {
+    #[command(flatten)]
+    place: Place,
     /// How many in this network namespace.
     #[arg(long, default_value_t = 0)]
     count: u64,
@@ -52,6 +57,7 @@ pub struct Churn {
 /// Calico's `findHostMTU`, faster: list the links, forget the socket.
 pub fn leak(args: &Leak) -> Result<()> {
     args.nofile.map_or(Ok(()), limit_fds)?;
+    args.place.enter()?;
     let mut forgotten = Vec::new();
     for number in 0..args.count {
         let at = Moment::now();
@@ -67,6 +73,7 @@ pub fn leak(args: &Leak) -> Result<()> {
 
 /// A healthy daemon: its sockets do not grow in number.
 pub fn hold(args: &Hold) -> Result<()> {
+    args.place.enter()?;
     let mut held = (0..args.count).map(|_| list_links()).collect::<Result<Vec<_>>>()?;
     let home = File::open("/proc/self/ns/net").context("cannot open this network namespace")?;
     for path in &args.netns {

@@ -1,0 +1,77 @@
+//! From the path of a cgroup to its pod and container, without any API: the ids are in the path,
+//! the names in files that the kubelet and the container runtime keep on the node.
+
+use std::{num::NonZeroUsize, path::Path};
+
+use lru::LruCache;
+
+use super::{
+    misses::{Lookup, Misses},
+    subject::Identity,
+};
+
+mod kubelet;
+pub mod path;
+mod runtime;
+
+/// Identities remembered, also of what is gone (a node has some hundred containers).
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
+
+/// Identities by the path of the cgroup.
+pub struct Identities {
+    host_root: Box<Path>,
+    known: LruCache<Box<str>, Identity>,
+}
+
+impl Identities {
+    /// Looks names up below the directory where the node's root is mounted.
+    #[must_use]
+    pub fn new(host_root: &Path) -> Self {
+        Self { host_root: host_root.into(), known: LruCache::new(REMEMBERED) }
+    }
+
+    /// What a cgroup belongs to. Names are looked up once, while they are to be had: at the first
+    /// sight of a path.
+    pub fn of_path(&mut self, path: &str, misses: &mut Misses) -> Identity {
+        if let Some(identity) = self.known.get(path) {
+            return identity.clone();
+        }
+        let mut identity = path::parse(path);
+        self.name(&mut identity, misses);
+        self.known.put(path.into(), identity.clone());
+        identity
+    }
+
+    /// As [`Self::of_path`], and looks again for the names that were not there yet.
+    pub fn of_path_again(&mut self, path: &str, misses: &mut Misses) -> Identity {
+        let mut identity = self.of_path(path, misses);
+        if missing(&identity).next().is_some() {
+            self.name(&mut identity, misses);
+            self.known.put(path.into(), identity.clone());
+        }
+        identity
+    }
+
+    /// Fills in names: the runtime knows all of them, the kubelet's directories most.
+    fn name(&self, identity: &mut Identity, misses: &mut Misses) {
+        if missing(identity).next().is_none() {
+            return;
+        }
+        runtime::name(&self.host_root, identity);
+        if missing(identity).next().is_some() {
+            kubelet::name(&self.host_root, identity);
+        }
+        missing(identity).for_each(|lookup| misses.count(lookup));
+    }
+}
+
+/// The names an identity should have and has not.
+fn missing(identity: &Identity) -> impl Iterator<Item = Lookup> {
+    let pod = identity.pod.as_ref().is_some_and(|pod| pod.name.is_none());
+    let container = identity.container.as_ref().is_some_and(|container| container.name.is_none());
+    let lookups = [(pod, Lookup::Pod), (container, Lookup::Container)];
+    lookups.into_iter().filter_map(|(missing, lookup)| missing.then_some(lookup))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,225 @@
+//! Whose a network namespace is: the pod's that the oldest process in it belongs to, which is the
+//! container that holds the pod's namespaces. An inode number is used again within seconds, so an
+//! answer holds as long as the process that gave it is still there.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use rustc_hash::FxHashMap;
+
+use super::{
+    cgroup::PidsHierarchy,
+    identity::Identities,
+    misses::Misses,
+    process::proc::Proc,
+    subject::{Identity, NetnsOwner},
+};
+use crate::event::BootNs;
+
+/// Owners remembered (a node has some hundred pods).
+const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
+
+/// Namespaces of which processes are listed, and how many of each.
+const MOST_NAMESPACES: usize = 4_096;
+const MOST_MEMBERS: usize = 8;
+
+/// How long a list of processes by namespace is good for (ns).
+const FRESH: BootNs = 1_000_000_000;
+
+/// The process that tells whose a namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Witness {
+    pid: u32,
+    started: BootNs,
+}
+
+/// Owners of network namespaces.
+pub struct NetnsOwners {
+    known: LruCache<u32, (Witness, NetnsOwner)>,
+    /// The lowest pids in each namespace, and when they were listed.
+    members: FxHashMap<u32, Vec<u32>>,
+    listed_at: Option<BootNs>,
+}
+
+/// What the owners are read from.
+pub struct Sources<'a> {
+    pub proc: &'a Proc,
+    pub hierarchy: Option<&'a PidsHierarchy>,
+    pub identities: &'a mut Identities,
+    pub misses: &'a mut Misses,
+}
+
+impl Default for NetnsOwners {
+    fn default() -> Self {
+        let known = LruCache::new(REMEMBERED);
+        Self { known, members: FxHashMap::default(), listed_at: None }
+    }
+}
+
+impl NetnsOwners {
+    /// The owner of the namespace that an event at `at` was in. A process that came later tells
+    /// nothing: it may be in another namespace with the same number.
+    pub fn owner(
+        &mut self,
+        netns: u32,
+        at: BootNs,
+        now: BootNs,
+        sources: &mut Sources<'_>,
+    ) -> Option<NetnsOwner> {
+        // Without it, the pods that share the node's would own it.
+        if sources.proc.netns(1)? == netns {
+            return Some(NetnsOwner::Host);
+        }
+        if let Some((witness, owner)) = self.known.get(&netns)
+            && witness.started <= at
+            && witness.is_still_in(netns, sources.proc)
+        {
+            return Some(owner.clone());
+        }
+        if self.listed_at.is_none_or(|then| now.saturating_sub(then) >= FRESH) {
+            self.list(sources.proc);
+            self.listed_at = Some(now);
+        }
+        let members = self.members.get(&netns)?;
+        let told = members.iter().filter_map(|pid| tell(*pid, netns, at, sources));
+        let (witness, owner) = told.min_by_key(|(witness, owner)| {
+            (!matches!(owner, NetnsOwner::Pod(_)), witness.started)
+        })?;
+        self.known.put(netns, (witness, owner.clone()));
+        Some(owner)
+    }
+
+    fn list(&mut self, proc: &Proc) {
+        self.members.clear();
+        let mut pids = proc.pids();
+        pids.sort_unstable();
+        for pid in pids {
+            let Some(netns) = proc.netns(pid) else { continue };
+            if self.members.len() < MOST_NAMESPACES || self.members.contains_key(&netns) {
+                let members = self.members.entry(netns).or_default();
+                if members.len() < MOST_MEMBERS {
+                    members.push(pid);
+                }
+            }
+        }
+    }
+}
+
+impl Witness {
+    fn is_still_in(&self, netns: u32, proc: &Proc) -> bool {
+        proc.netns(self.pid) == Some(netns)
+            && proc.stat(self.pid).is_ok_and(|stat| stat.started == self.started)
+    }
+}
+
+/// What a process says of whose its namespace is, if it was there at the time.
+fn tell(
+    pid: u32,
+    netns: u32,
+    at: BootNs,
+    sources: &mut Sources<'_>,
+) -> Option<(Witness, NetnsOwner)> {
+    let started = sources.proc.stat(pid).ok()?.started;
+    let witness = Witness { pid, started };
+    let path = sources.hierarchy?.path_in(&sources.proc.cgroups(pid)?)?;
+    // Asked last: what was read is of that process, and of that namespace.
+    if started > at || !witness.is_still_in(netns, sources.proc) {
+        return None;
+    }
+    let owner = match sources.identities.of_path(&path, sources.misses) {
+        Identity { pod: Some(pod), .. } => NetnsOwner::Pod(pod),
+        Identity { container: Some(container), .. } => NetnsOwner::Container(container),
+        Identity { .. } => return None,
+    };
+    Some((witness, owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enrich::{subject::Pod, testing::Tree};
+
+    const UID: &str = "1f3a9c52-7d4e-4b21-9a0c-5e6f7a8b9c0d";
+    const OTHER: &str = "2f3a9c52-7d4e-4b21-9a0c-5e6f7a8b9c0d";
+    const HOST: u32 = 100;
+    const SECOND: BootNs = 1_000_000_000;
+
+    struct Bench {
+        tree: Tree,
+        owners: NetnsOwners,
+        identities: Identities,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let tree = Tree::new("netns");
+            tree.process(1, "systemd", 0, 0, HOST, "/init.scope");
+            tree.process(9, "kubelet", 1, 50, HOST, "/system.slice/kubelet.service");
+            tree.process(60, "tcpdump", 9, 120, 200, "/user.slice");
+            tree.process(70, "app", 9, 300, 200, &format!("/kubepods/pod{OTHER}"));
+            tree.process(80, "pause", 9, 200, 200, &format!("/kubepods/pod{UID}"));
+            let identities = Identities::new(tree.root());
+            Self { tree, owners: NetnsOwners::default(), identities }
+        }
+
+        /// Uid of the pod that owns a namespace in an event, both times in seconds.
+        fn owner(&mut self, netns: u32, at: u64, now: u64) -> Option<String> {
+            let (proc, hierarchy) = (self.tree.proc(), crate::enrich::testing::hierarchy());
+            let mut sources = Sources {
+                proc: &proc,
+                hierarchy: hierarchy.as_ref(),
+                identities: &mut self.identities,
+                misses: &mut Misses::default(),
+            };
+            match self.owners.owner(netns, at * SECOND, now * SECOND, &mut sources)? {
+                NetnsOwner::Host => Some("host".into()),
+                NetnsOwner::Pod(Pod { uid, .. }) => Some(uid),
+                NetnsOwner::Container(container) => Some(container.id),
+            }
+        }
+    }
+
+    #[test]
+    fn the_oldest_process_of_a_pod_says_whose_it_is() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.owner(200, 10, 10).as_deref(), Some(UID));
+        assert_eq!(bench.owner(HOST, 10, 10).as_deref(), Some("host"));
+        assert_eq!(bench.owner(300, 10, 10), None);
+    }
+
+    #[test]
+    fn a_process_that_came_later_says_nothing() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.owner(200, 1, 10), None);
+        assert_eq!(bench.owner(200, 2, 10).as_deref(), Some(UID));
+    }
+
+    #[test]
+    fn a_number_used_again_is_another_namespace() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.owner(200, 10, 10).as_deref(), Some(UID));
+        for pid in ["60", "70", "80"] {
+            bench.tree.remove(pid);
+        }
+        assert_eq!(bench.owner(200, 20, 20), None);
+        bench.tree.process(80, "pause", 9, 3_000, 200, &format!("/kubepods/pod{OTHER}"));
+        assert_eq!(bench.owner(200, 40, 40).as_deref(), Some(OTHER));
+        assert_eq!(bench.owner(200, 20, 40), None, "an event of the one before");
+    }
+
+    #[test]
+    fn without_the_nodes_own_nobody_owns_any() {
+        let mut bench = Bench::new();
+        bench.tree.remove("1");
+        assert_eq!(bench.owner(HOST, 10, 10), None);
+        assert_eq!(bench.owner(200, 10, 10), None);
+    }
+
+    #[test]
+    fn lists_are_bounded() {
+        let mut bench = Bench::new();
+        (100..150).for_each(|pid| bench.tree.process(pid, "x", 1, 1, 400, "/"));
+        bench.owners.list(&bench.tree.proc());
+        assert_eq!(bench.owners.members[&400].len(), MOST_MEMBERS);
+    }
+}
