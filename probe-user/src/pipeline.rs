@@ -27,7 +27,13 @@ impl Pipeline {
     #[must_use]
     pub fn new(config: &Config, enricher: Enricher, metrics: Arc<Metrics>) -> Self {
         let detectors = SIGNALS.iter().map(|signal| (signal.detector)(config)).collect();
-        Self { enricher, detectors, book: Book::default(), metrics, conditions: Vec::new() }
+        Self {
+            enricher,
+            detectors,
+            book: Book::new(&config.findings),
+            metrics,
+            conditions: Vec::new(),
+        }
     }
 
     /// Takes one wire record of the kernel side.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub mod findings;
 pub mod fork;
 pub mod load;
 pub mod netlink;
@@ -16,6 +17,7 @@ pub mod tc;
 pub struct Config {
     pub output: OutputConfig,
     pub metrics: MetricsConfig,
+    pub findings: findings::FindingsConfig,
     pub tc: tc::TcConfig,
     pub fork: fork::ForkConfig,
     pub netlink: netlink::NetlinkConfig,

@@ -11,7 +11,7 @@ use crate::{
     probe::hook::Hook,
 };
 
-mod bounded;
+pub mod bounded;
 pub mod fork;
 pub mod netlink;
 pub mod tc;

@@ -15,7 +15,7 @@ use crate::{
 
 mod detect;
 pub mod evidence;
-mod owners;
+pub mod owners;
 mod points;
 mod rules;
 mod slots;

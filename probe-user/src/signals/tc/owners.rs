@@ -8,6 +8,12 @@ const MOST_OWNERS: usize = 8;
 /// Programs that only carry out what whoever started them wants.
 const TOOLS: [&[u8]; 2] = [b"tc", b"ip"];
 
+/// Whether a program of this name only carries out what whoever started it wants.
+#[must_use]
+pub fn is_tool(comm: &[u8]) -> bool {
+    TOOLS.contains(&comm)
+}
+
 /// The agent behind a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agent {
@@ -21,7 +27,7 @@ impl Agent {
     pub fn behind(event: &Event, request: &TcRequest) -> Self {
         let own = Self { pid: event.context.pid, comm: event.context.comm };
         match request.started_by {
-            Some((pid, comm)) if TOOLS.contains(&own.comm.bytes()) => Self { pid, comm },
+            Some((pid, comm)) if is_tool(own.comm.bytes()) => Self { pid, comm },
             _ => own,
         }
     }
