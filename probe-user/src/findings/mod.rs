@@ -15,12 +15,12 @@ use crate::{
 pub mod book;
 pub mod clock;
 mod episode;
-pub mod incident;
+mod incident;
 mod part;
 #[cfg(test)]
 pub mod testing;
 
-use incident::Incident;
+pub use incident::Incident;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

@@ -11,7 +11,7 @@ use crate::{
     probe::hook::Hook,
 };
 
-pub mod bounded;
+pub(crate) mod bounded;
 pub mod fork;
 pub mod netlink;
 pub mod tc;

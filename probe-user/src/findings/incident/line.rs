@@ -47,10 +47,9 @@ impl Line {
         };
         let Some(group) = self.0.get_mut(place) else { return };
         group.since = group.since.min(since);
-        if group.things.len() < MOST_THINGS && group.things.insert(thing) {
-            if group.names.len() < MOST_NAMES {
-                group.names.push(name);
-            }
+        let new = group.things.len() < MOST_THINGS && group.things.insert(thing);
+        if new && group.names.len() < MOST_NAMES {
+            group.names.push(name);
         }
     }
 }
