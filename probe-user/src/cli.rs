@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
@@ -10,8 +10,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
-    config::{Config, Format, Listen, load},
-    doctor,
+    config::{
+        Config, Format, Listen,
+        load::{self, ConfigError},
+    },
+    doctor, explain,
     probe::{hook::Rung, refusal::chain},
     run,
 };
@@ -57,8 +60,22 @@ enum Command {
     },
     /// Check a configuration file
     CheckConfig { file: PathBuf },
+    /// Say what a rule means, how it is computed and what to do; without a name, list the rules
+    Explain {
+        /// Name of the rule, as findings have it
+        rule: Option<String>,
+        /// Configuration file (TOML) whose values to print instead of the defaults
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How to print
+        #[arg(short, long, value_enum, default_value_t = explain::Output::Human)]
+        output: explain::Output,
+    },
     /// Print a completion script for a shell
     Completions { shell: Shell },
+    /// Print the manual page (roff)
+    #[command(hide = true)]
+    Man,
 }
 
 #[derive(Args)]
@@ -102,20 +119,45 @@ pub fn main() -> ExitCode {
             }
             Err(error) => usage(&error),
         },
+        Command::Explain { rule, config, output } => {
+            let config = match configuration(config.as_deref()) {
+                Ok(config) => config,
+                Err(error) => return usage(&error),
+            };
+            match explain::explain(rule.as_deref(), output, &config) {
+                Ok(text) => print(text.as_bytes()),
+                Err(error) => usage(&error),
+            }
+        }
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nodeprobe", &mut script);
-            match io::stdout().write_all(&script) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            }
+            print(&script)
+        }
+        Command::Man => {
+            let mut page = Vec::new();
+            let rendered = clap_mangen::Man::new(Cli::command()).section("8").render(&mut page);
+            rendered.map_or(ExitCode::FAILURE, |()| print(&page))
         }
     }
 }
 
+/// The defaults, or what the file says.
+fn configuration(file: Option<&Path>) -> Result<Config, ConfigError> {
+    file.map_or_else(|| Ok(Config::default()), load::load)
+}
+
+fn print(bytes: &[u8]) -> ExitCode {
+    match io::stdout().write_all(bytes) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Who reads the list may have seen enough of it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
 fn run_command(args: Run, started: u64) -> ExitCode {
-    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), load::load);
-    let mut config = match config {
+    let mut config = match configuration(args.config.as_deref()) {
         Ok(config) => config,
         Err(error) => return usage(&error),
     };

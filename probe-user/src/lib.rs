@@ -11,6 +11,7 @@ mod doctor;
 pub mod enrich;
 mod errno;
 pub mod event;
+pub mod explain;
 pub mod findings;
 pub mod kernel;
 pub mod metrics;

@@ -34,8 +34,14 @@ impl Pipeline {
     #[must_use]
     pub fn new(config: &Config, enricher: Enricher, metrics: Arc<Metrics>) -> Self {
         let detectors = SIGNALS.iter().map(|signal| (signal.detector)(config)).collect();
-        let (conditions, unnamed) = (Vec::new(), Vec::new());
-        Self { enricher, detectors, book: Book::default(), metrics, conditions, unnamed }
+        Self {
+            enricher,
+            detectors,
+            book: Book::new(&config.findings),
+            metrics,
+            conditions: Vec::new(),
+            unnamed: Vec::new(),
+        }
     }
 
     /// Takes one wire record of the kernel side.

@@ -76,6 +76,26 @@ fn wrong_flags_are_exit_2() -> Result<()> {
 }
 
 #[test]
+fn rules_are_listed_and_explained() -> Result<()> {
+    let stdout = |output: Output| String::from_utf8(output.stdout);
+    let list = stdout(nodeprobe(&["explain"])?)?;
+    assert!(list.contains("fork-failures") && list.contains("netlink-leak"), "{list}");
+    let one = stdout(nodeprobe(&["explain", "fork-failures"])?)?;
+    assert!(one.contains("fork.failures = 5"), "{one}");
+    let unknown = nodeprobe(&["explain", "fork-failure"])?;
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(stderr(&unknown).contains("did you mean fork-failures?"), "{}", stderr(&unknown));
+    Ok(())
+}
+
+#[test]
+fn the_manual_page_is_printed() -> Result<()> {
+    let page = String::from_utf8(nodeprobe(&["man"])?.stdout)?;
+    assert!(page.contains(".TH nodeprobe 8") && page.contains("explain"), "{page}");
+    Ok(())
+}
+
+#[test]
 fn completions_are_printed() -> Result<()> {
     for shell in ["bash", "zsh", "fish"] {
         let output = nodeprobe(&["completions", shell])?;

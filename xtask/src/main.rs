@@ -4,6 +4,7 @@ mod apt;
 mod artifacts;
 mod cache;
 mod demo;
+mod docs;
 mod guest;
 mod initrd;
 mod kernel;
@@ -65,6 +66,8 @@ enum Task {
     /// Runs all tests: unit, object, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
+    /// Writes docs/rules.md from the rules
+    Docs,
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -99,6 +102,7 @@ fn run(cli: Cli) -> Result<i32> {
             return Ok(status.code().unwrap_or(1));
         }
         Task::Vm(vm) => return vm.run(),
+        Task::Docs => docs::write()?,
         Task::Demo(demo) => return demo.run(),
         Task::Test(test) => return Ok(test.run()),
         Task::Tidy => return Ok(tidy::all()),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod enrich;
 pub mod fd;
+pub mod findings;
 pub mod fork;
 pub mod load;
 pub mod netlink;
@@ -20,6 +21,7 @@ pub struct Config {
     pub output: OutputConfig,
     pub metrics: MetricsConfig,
     pub enrich: enrich::EnrichConfig,
+    pub findings: findings::FindingsConfig,
     pub tc: tc::TcConfig,
     pub fork: fork::ForkConfig,
     pub netlink: netlink::NetlinkConfig,

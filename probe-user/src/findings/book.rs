@@ -1,51 +1,101 @@
-//! The book of findings: each condition fires once, is updated, and resolves.
+//! The book of findings: each condition fires once, is updated, and resolves. One that fires again
+//! soon after its end goes on under its id, and when it does so too often it resolves late: who is
+//! paged by it is paged a few times and not all night.
 
 use std::hash::{Hash, Hasher};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
-use super::{Condition, Finding, Severity, State, clock::Clock};
-use crate::{enrich::subject::Subject, event::BootNs};
+use super::{
+    Condition, Finding, Severity, State,
+    clock::Clock,
+    episode::Episode,
+    incident::{Incident, Incidents},
+};
+use crate::{
+    config::findings::FindingsConfig, enrich::subject::Subject, event::BootNs,
+    signals::bounded::Bounded,
+};
 
 /// Findings open at once; more are counted and dropped.
 const MOST_OPEN: usize = 1_024;
-/// Least time between two updates of one finding that did not get worse (ns).
-const UPDATE_EVERY: u64 = 60_000_000_000;
+/// Findings remembered after their end.
+const MOST_RESOLVED: usize = 1_024;
 
-/// All findings that fire.
-#[derive(Default)]
+/// A rule and its subject.
+type Key = (&'static str, u64);
+
+/// All findings that fire, and those that did until a while ago.
 pub struct Book {
-    open: FxHashMap<(&'static str, u64), Episode>,
+    config: FindingsConfig,
+    open: FxHashMap<Key, Episode>,
+    resolved: Bounded<Key, Episode>,
+    incidents: Incidents,
     dropped: u64,
 }
 
-struct Episode {
-    finding: Finding,
-    held_at: BootNs,
-    sent_at: BootNs,
-    hold: u64,
+impl Default for Book {
+    fn default() -> Self {
+        Self::new(&FindingsConfig::default())
+    }
 }
 
 impl Book {
-    /// Takes a condition that holds. Returns the finding when it must be sent: when it fires, gets
-    /// worse, or has not been sent for a minute.
+    /// An empty book.
+    #[must_use]
+    pub fn new(config: &FindingsConfig) -> Self {
+        Self {
+            open: FxHashMap::default(),
+            resolved: Bounded::new(MOST_RESOLVED),
+            incidents: Incidents::new(config.incident_window.ns()),
+            config: config.clone(),
+            dropped: 0,
+        }
+    }
+
+    /// Takes a condition that holds. Returns the finding when it must be sent: when it fires, also
+    /// again, gets worse, or has not been sent for a minute.
     pub fn hold(
         &mut self,
         condition: Condition,
         clock: Clock,
         describe: impl FnOnce(&Condition) -> Subject,
     ) -> Option<Finding> {
-        let key = (condition.rule.name, condition.key);
+        let (key, at) = ((condition.rule.name, condition.key), condition.at);
         if let Some(episode) = self.open.get_mut(&key) {
-            return episode.renew(condition, clock, describe);
+            if condition.severity > episode.finding.severity {
+                // What made it worse may be somebody else.
+                episode.finding.subject = describe(&condition);
+                self.incidents.add(episode.incident, &condition, &episode.finding.subject);
+            }
+            self.incidents.renew(episode.incident, at);
+            return episode.renew(condition, clock).then(|| sent(episode, &mut self.incidents));
         }
         if self.open.len() >= MOST_OPEN {
             self.dropped += 1;
             return None;
         }
         let subject = describe(&condition);
+        let again = self.resolved.remove(&key);
+        let mut episode = match again.filter(|episode| episode.may_reopen(at, &self.config)) {
+            Some(mut episode) => {
+                episode.finding.subject = subject;
+                self.incidents.add(episode.incident, &condition, &episode.finding.subject);
+                episode.reopen(condition, clock);
+                episode
+            }
+            None => self.begin(condition, subject, clock),
+        };
+        let finding = sent(&mut episode, &mut self.incidents);
+        self.open.insert(key, episode);
+        Some(finding)
+    }
+
+    fn begin(&mut self, condition: Condition, subject: Subject, clock: Clock) -> Episode {
+        let number = number(&condition);
+        let incident = self.incidents.join(number, &condition, &subject);
         let finding = Finding {
-            id: id(&condition),
+            id: format!("{}-{number:016x}", condition.rule.name),
             revision: 1,
             state: State::Firing,
             signal: condition.rule.signal,
@@ -55,26 +105,25 @@ impl Book {
             advice: condition.rule.advice,
             first_seen: clock.wall(condition.at),
             last_seen: clock.wall(condition.at),
+            flaps: 0,
+            incident: Incident::default(),
             subject,
-            evidence: condition.evidence,
+            evidence: condition.evidence.clone(),
         };
-        let episode = Episode {
-            finding: finding.clone(),
-            held_at: condition.at,
-            sent_at: condition.at,
-            hold: condition.hold,
-        };
-        self.open.insert(key, episode);
-        Some(finding)
+        Episode::new(finding, incident, &condition)
     }
 
-    /// Resolves what has not held for its hold time.
+    /// Resolves what has not held for its hold time, and forgets what resolved long ago.
     pub fn expire(&mut self, now: BootNs) -> Vec<Finding> {
-        let mut resolved: Vec<Finding> = self
-            .open
-            .extract_if(|_, episode| now.saturating_sub(episode.held_at) > episode.hold)
-            .map(|(_, episode)| episode.resolve())
-            .collect();
+        let (config, incidents) = (&self.config, &mut self.incidents);
+        self.resolved.retain(|_, episode| episode.may_reopen(now, config));
+        let mut resolved = Vec::new();
+        for (key, mut episode) in self.open.extract_if(|_, episode| episode.is_over(now, config)) {
+            episode.resolve(now);
+            resolved.push(sent(&mut episode, incidents));
+            self.resolved.entry(key, || episode);
+        }
+        incidents.expire(now);
         resolved.sort_by(|a, b| a.id.cmp(&b.id));
         resolved
     }
@@ -91,46 +140,34 @@ impl Book {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
-}
 
-impl Episode {
-    fn renew(
-        &mut self,
-        condition: Condition,
-        clock: Clock,
-        describe: impl FnOnce(&Condition) -> Subject,
-    ) -> Option<Finding> {
-        let worse = condition.severity > self.finding.severity;
-        if worse {
-            // What made it worse may be somebody else.
-            self.finding.subject = describe(&condition);
-        }
-        self.held_at = self.held_at.max(condition.at);
-        self.finding.severity = self.finding.severity.max(condition.severity);
-        self.finding.summary = condition.evidence.summary(&self.finding.subject);
-        self.finding.evidence = condition.evidence;
-        self.finding.last_seen = clock.wall(self.held_at);
-        if !worse && condition.at.saturating_sub(self.sent_at) < UPDATE_EVERY {
-            return None;
-        }
-        self.sent_at = condition.at;
-        self.finding.revision += 1;
-        Some(self.finding.clone())
+    /// Findings and incidents kept: those that fire, and those remembered after their end.
+    #[must_use]
+    pub fn tracked(&self) -> usize {
+        self.open.len() + self.resolved.len() + self.incidents.len()
     }
 
-    fn resolve(mut self) -> Finding {
-        self.finding.state = State::Resolved;
-        self.finding.revision += 1;
-        self.finding
+    /// Resolved findings and incidents forgotten early, for want of room.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.resolved.evicted() + self.incidents.evicted()
     }
 }
 
-/// The rule and a hash of what and when: the same in every revision, unlike that of any other
-/// episode on this node.
-fn id(condition: &Condition) -> String {
+/// The finding as it goes out, with its incident as far as that is known by now.
+fn sent(episode: &mut Episode, incidents: &mut Incidents) -> Finding {
+    if let Some(incident) = incidents.view(episode.incident) {
+        episode.finding.incident = incident;
+    }
+    episode.finding.clone()
+}
+
+/// A hash of what and when: the same in every revision, unlike that of any other episode on this
+/// node.
+fn number(condition: &Condition) -> u64 {
     let mut hasher = FxHasher::default();
     (condition.key, condition.at).hash(&mut hasher);
-    format!("{}-{:016x}", condition.rule.name, hasher.finish())
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -20,8 +20,13 @@ use crate::{
 
 pub mod book;
 pub mod clock;
+mod episode;
+mod incident;
+mod part;
 #[cfg(test)]
 pub mod testing;
+
+pub use incident::Incident;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -159,6 +164,10 @@ pub struct Finding {
     pub advice: &'static str,
     pub first_seen: Timestamp,
     pub last_seen: Timestamp,
+    /// Times it began again after it had resolved.
+    pub flaps: u32,
+    /// What it is a part of, alone or with others.
+    pub incident: Incident,
     pub subject: Subject,
     pub evidence: Evidence,
 }

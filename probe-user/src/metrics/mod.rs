@@ -22,6 +22,9 @@ pub mod http;
 
 use histograms::Histograms;
 
+/// The book of findings, beside the signals, among what is bounded.
+const BOOK: &str = "findings";
+
 /// Everything the agent counts.
 pub struct Metrics {
     registry: Registry,
@@ -113,12 +116,12 @@ impl Metrics {
             )?,
             tracked: gauges(
                 "nodeprobe_tracked",
-                "Things a detector keeps state for, by signal.",
+                "Things a detector, or the book of findings, keeps state for, by signal.",
                 &["signal"],
             )?,
             evicted: counters(
                 "nodeprobe_evicted_total",
-                "Things a detector forgot or left out for want of room, by signal.",
+                "Things a detector, or the book of findings, forgot or left out for want of room, by signal.",
                 &["signal"],
             )?,
             coverage: gauges(
@@ -241,10 +244,9 @@ impl Metrics {
             raise(&misses, enricher.misses().of(lookup));
         }
         raise(&self.findings_dropped, book.dropped());
+        self.observe_bounds(BOOK, book.tracked(), book.evicted());
         for (signal, detector) in SIGNALS.iter().zip(detectors) {
-            let tracked = i64::try_from(detector.tracked()).unwrap_or(i64::MAX);
-            self.tracked.with_label_values(&[signal.name]).set(tracked);
-            raise(&self.evicted.with_label_values(&[signal.name]), detector.evicted());
+            self.observe_bounds(signal.name, detector.tracked(), detector.evicted());
             for rule in signal.rules {
                 for severity in Severity::ALL {
                     let firing =
@@ -253,6 +255,11 @@ impl Metrics {
                 }
             }
         }
+    }
+
+    fn observe_bounds(&self, of: &str, tracked: usize, evicted: u64) {
+        self.tracked.with_label_values(&[of]).set(i64::try_from(tracked).unwrap_or(i64::MAX));
+        raise(&self.evicted.with_label_values(&[of]), evicted);
     }
 
     /// Notes which rung each hook uses.

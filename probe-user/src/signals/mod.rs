@@ -11,7 +11,7 @@ use crate::{
     probe::hook::Hook,
 };
 
-mod bounded;
+pub(crate) mod bounded;
 pub mod fd;
 pub mod fork;
 pub mod netlink;
@@ -19,7 +19,7 @@ pub mod rtnl;
 pub mod tc;
 #[cfg(test)]
 pub mod testing;
-mod tools;
+pub mod tools;
 mod trend;
 mod window;
 

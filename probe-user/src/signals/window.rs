@@ -30,11 +30,13 @@ impl Window {
         }
     }
 
-    /// Events in the `span` (ns) that ends at `now`; at most the capacity.
+    /// Events in the `span` (ns) that ends at `now`; at most the capacity. What is a little later
+    /// than `now` counts, as another CPU was ahead; what is later by more than the span is a clock's
+    /// mistake.
     #[must_use]
     pub fn count(&self, now: BootNs, span: u64) -> usize {
-        let from = now.saturating_sub(span);
-        self.times.iter().filter(|at| **at >= from).count()
+        let (from, to) = (now.saturating_sub(span), now.saturating_add(span));
+        self.times.iter().filter(|at| (from..=to).contains(at)).count()
     }
 }
 
@@ -53,6 +55,16 @@ mod tests {
         assert_eq!(window.count(40, 100), 3);
         assert_eq!(window.count(40, 10), 2);
         assert_eq!(window.count(1_000, 10), 0);
+    }
+
+    #[test]
+    fn a_time_far_ahead_does_not_count_for_ever() {
+        let mut window = Window::new(4);
+        for at in [u64::MAX, 105, 111] {
+            window.push(at);
+        }
+        assert_eq!(window.count(100, 10), 1);
+        assert_eq!(window.count(u64::MAX, u64::MAX), 3);
     }
 
     proptest! {

@@ -41,6 +41,13 @@ pub fn write(finding: &Finding, colour: bool, to: &mut impl Write) -> io::Result
     if let Some(path) = subject.cgroup.as_ref().and_then(|cgroup| cgroup.path.as_ref()) {
         writeln!(to, "{:18}cgroup    {}", "", plain(path))?;
     }
+    if finding.incident.findings > 1 {
+        let incident = &finding.incident;
+        writeln!(to, "{:18}incident  {} ({})", "", plain(&incident.line), incident.id)?;
+    }
+    if finding.state == State::Firing && finding.flaps > 0 {
+        writeln!(to, "{:18}flaps     began again {} times", "", finding.flaps)?;
+    }
     if finding.state == State::Firing && finding.revision == 1 {
         writeln!(to, "{:18}next      {}", "", finding.advice)?;
     }
@@ -55,9 +62,34 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::findings::testing;
 
     #[test]
     fn control_characters_never_reach_the_terminal() {
         assert_eq!(plain("a\x1b[2Jb\n\u{9b}c"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c");
+    }
+
+    fn shown(finding: &Finding) -> String {
+        let mut text = Vec::new();
+        write(finding, false, &mut text).expect("written");
+        String::from_utf8(text).expect("UTF-8")
+    }
+
+    #[test]
+    fn an_incident_is_shown_when_it_is_more_than_the_finding() {
+        let mut finding = testing::finding();
+        assert!(!shown(&finding).contains("incident"), "{}", shown(&finding));
+        finding.incident.findings = 2;
+        finding.incident.line = "pids.max of /a is reached -> sh\n cannot fork".into();
+        let line = "incident  pids.max of /a is reached -> sh\u{fffd} cannot fork (incident-";
+        assert!(shown(&finding).contains(line), "{}", shown(&finding));
+    }
+
+    #[test]
+    fn one_that_began_again_says_so() {
+        let mut finding = testing::finding();
+        assert!(!shown(&finding).contains("flaps"));
+        finding.flaps = 2;
+        assert!(shown(&finding).contains("flaps     began again 2 times"));
     }
 }

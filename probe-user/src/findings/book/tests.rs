@@ -27,13 +27,87 @@ fn fires_once_updates_and_resolves() {
     assert!(book.expire(1_000 * SECOND).is_empty());
 }
 
+/// Quiet for longer than the condition's own hold time (s).
+const OVER: u64 = 11 * SECOND;
+const MINUTE: u64 = 60 * SECOND;
+
 #[test]
-fn a_new_episode_has_a_new_id() {
+fn one_that_fires_again_soon_is_the_same_one() {
     let mut book = Book::default();
-    let first = hold(&mut book, 1, Severity::Warning, SECOND).expect("fires");
-    book.expire(100 * SECOND);
-    let second = hold(&mut book, 1, Severity::Warning, 200 * SECOND).expect("fires again");
-    assert_ne!(first.id, second.id);
+    let first = hold(&mut book, 1, Severity::Critical, SECOND).expect("fires");
+    let end = SECOND + OVER;
+    assert_eq!(book.expire(end)[0].flaps, 0);
+    // Ten minutes after its end, to the nanosecond.
+    let again = hold(&mut book, 1, Severity::Warning, end + 10 * MINUTE).expect("fires again");
+    assert_eq!((&again.id, again.revision, again.flaps), (&first.id, 3, 1));
+    assert_eq!((again.state, again.severity), (State::Firing, Severity::Critical));
+    assert_eq!(again.first_seen, first.first_seen);
+    assert_eq!(again.incident.id, first.incident.id);
+}
+
+#[test]
+fn one_that_fires_again_later_is_a_new_one() {
+    let mut book = Book::default();
+    let first = hold(&mut book, 1, Severity::Critical, SECOND).expect("fires");
+    let end = SECOND + OVER;
+    book.expire(end);
+    let again = hold(&mut book, 1, Severity::Warning, end + 10 * MINUTE + 1).expect("fires");
+    assert_ne!(again.id, first.id);
+    assert_eq!((again.revision, again.flaps, again.severity), (1, 0, Severity::Warning));
+    assert_eq!(book.resolved.len(), 0, "forgotten");
+}
+
+#[test]
+fn one_that_begins_again_and_again_resolves_late() {
+    let mut book = Book::default();
+    let mut now = SECOND;
+    hold(&mut book, 1, Severity::Warning, now).expect("fires");
+    for flaps in 1..=3 {
+        now += OVER;
+        assert_eq!(book.expire(now).len(), 1, "resolves in time until it flapped too often");
+        now += MINUTE;
+        let again = hold(&mut book, 1, Severity::Warning, now).expect("fires again");
+        assert_eq!(again.flaps, flaps);
+    }
+    // For an hour it comes and goes each five minutes: nobody hears of it but by updates.
+    let mut sent = 0;
+    for _ in 0..12 {
+        assert!(book.expire(now + OVER).is_empty(), "held back");
+        now += 5 * MINUTE;
+        let update = hold(&mut book, 1, Severity::Warning, now);
+        sent += update.map_or(0, |update| update.flaps);
+    }
+    assert_eq!(sent, 12 * 3, "updates, and none of them a flap");
+    assert!(book.expire(now + 10 * MINUTE).is_empty());
+    let resolved = book.expire(now + 10 * MINUTE + 1);
+    assert_eq!((resolved.len(), resolved[0].state), (1, State::Resolved));
+    // It goes on where it was if it cannot keep still.
+    let again = hold(&mut book, 1, Severity::Warning, now + 19 * MINUTE).expect("fires again");
+    assert_eq!(again.flaps, 4);
+}
+
+#[test]
+fn episodes_that_ended_are_bounded_and_counted() {
+    let mut book = Book::default();
+    for round in 0..3 {
+        let now = SECOND + round * 2 * OVER;
+        for key in 0..MOST_OPEN as u64 {
+            hold(&mut book, round << 32 | key, Severity::Info, now).expect("fires");
+        }
+        assert_eq!(book.expire(now + OVER).len(), MOST_OPEN);
+    }
+    assert_eq!(book.resolved.len(), MOST_RESOLVED);
+    assert!(book.evicted() >= 2 * MOST_RESOLVED as u64);
+}
+
+#[test]
+fn clocks_that_jump_keep_nothing_open_for_ever() {
+    let mut book = Book::default();
+    hold(&mut book, 1, Severity::Warning, u64::MAX).expect("fires");
+    assert!(book.expire(SECOND).is_empty());
+    assert_eq!(book.expire(SECOND + OVER).len(), 1);
+    hold(&mut book, 1, Severity::Warning, 0).expect("fires");
+    assert_eq!(book.expire(u64::MAX).len(), 1);
 }
 
 #[test]

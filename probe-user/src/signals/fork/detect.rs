@@ -200,7 +200,7 @@ impl Detector for ForkDetector {
                 cgroup.node_daemon = false;
             }
             out.extend(cgroup.raised.map(|severity| cgroup.condition(*key, severity, config, now)));
-            now.saturating_sub(cgroup.latest) <= keep
+            now.abs_diff(cgroup.latest) <= keep
         });
         self.headroom.tick(now, config, out);
     }

@@ -25,7 +25,7 @@ impl Agent {
     pub fn behind(party: &Party) -> Self {
         match (party.work, party.parent) {
             (Some(work), _) => Self::Worker(work),
-            (None, Some((pid, parent))) if is_tool(&party.comm) && pid != INIT => {
+            (None, Some((pid, parent))) if is_tool(party.comm.bytes()) && pid != INIT => {
                 Self::Program(parent)
             }
             (None, _) if party.comm.bytes().starts_with(b"kworker/") => {

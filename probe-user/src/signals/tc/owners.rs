@@ -25,7 +25,7 @@ impl Agent {
     pub fn behind(event: &Event, request: &TcRequest) -> Self {
         let (pid, comm) = (event.context.pid, event.context.comm);
         match request.started_by {
-            Some((pid, comm)) if is_tool(&event.context.comm) => {
+            Some((pid, comm)) if is_tool(event.context.comm.bytes()) => {
                 Self { pid, comm, started: request.starter_start }
             }
             _ => Self { pid, comm, started: request.writer_start },

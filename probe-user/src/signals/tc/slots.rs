@@ -124,7 +124,7 @@ impl Slots {
                     state.raised[index].map(|s| state.condition(rule, s, slot, config, now)),
                 );
             }
-            now.saturating_sub(state.latest) <= keep
+            now.abs_diff(state.latest) <= keep
         });
     }
 
