@@ -32,8 +32,7 @@ pub fn offset(field: usize) -> Option<u64> {
 #[inline(always)]
 pub fn address(symbol: usize) -> Option<u64> {
     // SAFETY: `symbol` is a constant of the table; volatile for the same reason as above.
-    let address =
-        unsafe { read_volatile((&raw const SYMBOL_ADDRESSES).cast::<u64>().add(symbol)) };
+    let address = unsafe { read_volatile((&raw const SYMBOL_ADDRESSES).cast::<u64>().add(symbol)) };
     if address == symbol::MISSING { None } else { Some(address) }
 }
 

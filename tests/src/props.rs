@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub mod actor;
 pub mod cgroup;
 pub mod netns;
+pub mod sysctl;
 
 /// A short name no other prop on this machine has, of this run or of another.
 #[must_use]

@@ -1,6 +1,8 @@
 //! The scenarios, one a file.
 
 pub mod fork_causes;
+pub mod fork_headroom;
+pub mod fork_node_limits;
 pub mod fork_pids_max;
 pub mod netlink_leak;
 pub mod netlink_seed;

@@ -115,13 +115,8 @@ fn the_other_kinds_decode() {
         level: 0,
         _pad: 0,
     };
-    let cause = Cause::PidsMax {
-        owner: 5,
-        owner_steps: 2,
-        current: 100,
-        limit: 100,
-        owner_assumed: false,
-    };
+    let cause =
+        Cause::PidsMax { owner: 5, owner_steps: 2, current: 100, limit: 100, owner_assumed: false };
     let failure = ForkFailure { errno: libc::EAGAIN, flags: Some(0x10_0000), cause };
     assert_eq!(decode(&bytes(&fork)).expect("decodes").body, Body::Fork(failure));
 

@@ -97,7 +97,7 @@ impl Enricher {
             Some(id) => self.cgroup_path(id)?.to_owned(),
             None => "/".into(),
         };
-        Some(consumers::below(self.hierarchy.as_ref()?.mount(), &path, total))
+        Some(consumers::below(self.hierarchy.as_ref()?, &path, total))
     }
 
     fn cgroup(&mut self, id: u64) -> Cgroup {

@@ -53,7 +53,10 @@ fn roll_out(stage: &Stage) -> Result<Played> {
     let expected = Expectation::firing("fork-failures")
         .severity(Severity::Warning)
         .ends_with("/subject/cgroup/path", format!("/{}/pod/container", pods.name()))
-        .at_least("/evidence/failures", 5);
+        .at_least("/evidence/failures", 5)
+        .is("/subject/consumers/groups/0/threads", PIDS_MAX)
+        .is("/subject/consumers/groups/0/share_percent", 100)
+        .ends_with("/subject/consumers/groups/0/path", format!("/{}/pod/container", pods.name()));
     played.expected.push(stopped_by(expected, &pods, 2));
     played.props.extend([Box::new(container) as Box<dyn Any>, Box::new(pod), Box::new(pods)]);
     Ok(played)
@@ -101,7 +104,7 @@ fn stopped_by(expected: Expectation, owner: &PidsCgroup, steps: u64) -> Expectat
 fn victim(stage: &Stage, comm: &str, failures: u32, cgroup: &PidsCgroup) -> Result<Played> {
     let path = cgroup.path().display();
     stage.reporter.progress(format!("{comm} fills cgroup {path}"));
-    let (mut victim, since) = fork_fail(comm, failures, cgroup, "cgroup")?;
+    let (mut victim, since) = fork_fail(comm, failures, cgroup, "cgroup", &[])?;
     victim.done()?;
     Ok(Played { since, expected: Vec::new(), props: vec![Box::new(victim)] })
 }
@@ -112,11 +115,12 @@ pub fn fork_fail(
     failures: u32,
     cgroup: &PidsCgroup,
     stop: &str,
+    more: &[&str],
 ) -> Result<(Actor, Moment)> {
     let path = cgroup.path().display().to_string();
     let failures = failures.to_string();
     let args = ["fork-fail", "--cgroup", &path, "--failures", &failures, "--stop", stop];
-    let mut victim = Actor::start(comm, args)?;
+    let mut victim = Actor::start(comm, args.iter().chain(more))?;
     let since = victim.first_bad_act()?;
     Ok((victim, since))
 }

@@ -1,7 +1,7 @@
 //! The normal life of a node, all of it under one agent with its default configuration.
 
 use crate::scenario::Scenario;
-use crate::scenarios::{fork_pids_max, netlink_leak, tc_handle_toggle};
+use crate::scenarios::{fork_headroom, fork_pids_max, netlink_leak, tc_handle_toggle};
 
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
@@ -15,6 +15,7 @@ pub const SCENARIO: Scenario = Scenario {
         tc_handle_toggle::REUSED_NAMES,
         fork_pids_max::FORK_STORM,
         fork_pids_max::FEW_FAILURES,
+        fork_headroom::STEADY,
         netlink_leak::HOLDERS,
         netlink_leak::CHURN,
         netlink_leak::TOOLS,

@@ -32,10 +32,7 @@ pub trait Poller: Send {
 /// Every poller.
 fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
     let fork = Duration::from_nanos(config.fork.poll.ns());
-    vec![
-        Box::new(node::NodeTasksPoller::new(fork)),
-        Box::new(pids::CgroupTasksPoller::new(fork)),
-    ]
+    vec![Box::new(node::NodeTasksPoller::new(fork)), Box::new(pids::CgroupTasksPoller::new(fork))]
 }
 
 /// An event for a fact about the whole node.
