@@ -7,8 +7,8 @@ use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{ALL, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
 
-/// Time runs faster for the slow leak; everything else is the default.
-const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n";
+/// Time runs faster for the slow leak and for cgroups that fill; everything else is the default.
+const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fork]\npoll = \"1s\"\n";
 
 /// Consults the doctor, then plays each scenario with an agent of its own.
 pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
