@@ -3,6 +3,7 @@
 //! The command's output goes to the second serial line, apart from the kernel's messages on the first.
 
 use std::{
+    ffi::CString,
     fs::{self, File, OpenOptions},
     io::Write,
     os::unix::process::ExitStatusExt,
@@ -37,7 +38,6 @@ const MOUNTS: &[(&str, &str)] = &[
     ("proc", "/proc"),
     ("sysfs", "/sys"),
     ("devtmpfs", "/dev"),
-    ("cgroup2", "/sys/fs/cgroup"),
     ("bpf", "/sys/fs/bpf"),
     ("tracefs", "/sys/kernel/tracing"),
     ("debugfs", "/sys/kernel/debug"),
@@ -46,10 +46,34 @@ const MOUNTS: &[(&str, &str)] = &[
     ("tmpfs", "/run"),
 ];
 
+/// A word of the kernel's command line that says which cgroup hierarchies there are: `v1`, `hybrid`;
+/// v2 alone without.
+pub const CGROUP_WORD: &str = "nodeprobe.cgroup=";
+
+/// Where hosts have their cgroup hierarchies.
+const CGROUPS: &str = "/sys/fs/cgroup";
+/// Hierarchies of cgroup v1 as hosts have them; a kernel may lack some.
+const CGROUPS_V1: &[&str] = &[
+    "pids",
+    "memory",
+    "cpu,cpuacct",
+    "blkio",
+    "devices",
+    "freezer",
+    "net_cls,net_prio",
+    "perf_event",
+];
+
 /// Whether this process was started by the kernel as the guest's first one.
 #[must_use]
 pub fn is_guest_init() -> bool {
     std::process::id() == 1
+}
+
+/// Whether this machine is a test guest, where settings of the whole node may be changed.
+#[must_use]
+pub fn is_guest() -> bool {
+    Path::new(COMMAND_FILE).exists()
 }
 
 /// Runs the guest from mounts to power-off. Returns only when the machine could not be stopped.
@@ -61,6 +85,9 @@ pub fn run() -> Result<()> {
         if let Err(error) = mount_one(kind, target) {
             console(&format!("{error:#}"));
         }
+    }
+    if let Err(error) = mount_cgroups() {
+        console(&format!("{error:#}"));
     }
     let status = prepare_and_run().unwrap_or_else(|error| {
         complain(&error);
@@ -120,6 +147,34 @@ fn mount_one(kind: &str, target: &str) -> Result<()> {
     fs::create_dir_all(target).with_context(|| format!("cannot create {target}"))?;
     mount(kind, target, kind, MountFlags::empty(), None)
         .with_context(|| format!("cannot mount {kind} on {target}"))
+}
+
+/// Mounts cgroup v2 alone, or cgroup v1 as systemd does: with v2 without controllers beside it on a
+/// hybrid host.
+fn mount_cgroups() -> Result<()> {
+    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
+    let layout = words.split_whitespace().find_map(|word| word.strip_prefix(CGROUP_WORD));
+    let Some(layout) = layout else { return mount_one("cgroup2", CGROUPS) };
+    mount_one("tmpfs", CGROUPS)?;
+    for controllers in CGROUPS_V1 {
+        mount_v1(controllers, controllers);
+    }
+    mount_v1("systemd", "none,name=systemd");
+    if layout == "hybrid" {
+        mount_one("cgroup2", &format!("{CGROUPS}/unified"))?;
+    }
+    Ok(())
+}
+
+fn mount_v1(name: &str, options: &str) {
+    let target = format!("{CGROUPS}/{name}");
+    let options = CString::new(options).unwrap_or_default();
+    let mounted = fs::create_dir_all(&target).map_err(anyhow::Error::from).and_then(|()| {
+        Ok(mount("cgroup", &target, "cgroup", MountFlags::empty(), Some(options.as_c_str()))?)
+    });
+    if let Err(error) = mounted {
+        console(&format!("cannot mount cgroup v1 {name}: {error:#}"));
+    }
 }
 
 fn load_modules() {

@@ -62,7 +62,9 @@ impl SetupArgs {
             ensure!(path.exists(), "{} does not exist: build it first", path.display());
         }
         interrupt::note_signals()?;
-        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier };
+        let rung = self.agent_args.iter().skip_while(|arg| *arg != "--rung").nth(1);
+        let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
+        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier, rung };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }
 }

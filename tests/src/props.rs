@@ -7,6 +7,7 @@ pub mod cgroup;
 pub mod leaker;
 pub mod netns;
 pub mod pod;
+pub mod sysctl;
 pub mod veth;
 
 /// A short name no other prop on this machine has, of this run or of another.

@@ -7,9 +7,11 @@ use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{ALL, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
 
-/// Time runs faster for what is slow: the leaks, directions that disagree for long, an agent that is
-/// no longer new; and four times as many fds would take as long to leak. All else is the default.
+/// Time runs faster for what is slow: the leaks, cgroups that fill, directions that disagree for long,
+/// an agent that is no longer new; and four times as many fds would take as long to leak. All else is
+/// the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
+                           [fork]\npoll = \"1s\"\n\
                            [tc]\nasymmetry = \"5s\"\nsweep_grace = \"3s\"\n";
 
 /// Consults the doctor, then plays each scenario with an agent of its own.

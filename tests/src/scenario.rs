@@ -9,9 +9,9 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fd_leak, fork_causes, fork_pids_max, netlink_birthplace, netlink_leak, netlink_seed,
-    netlink_shared, quiet_control, rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent,
-    tc_handle_toggle, tc_sweep, who_pod,
+    fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, netlink_birthplace,
+    netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure, tc_agents,
+    tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -23,6 +23,8 @@ pub const ALL: &[Scenario] = &[
     tc_before_agent::SCENARIO,
     fork_pids_max::SCENARIO,
     fork_causes::SCENARIO,
+    fork_node_limits::SCENARIO,
+    fork_headroom::SCENARIO,
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
     rtnl_pressure::SCENARIO,
@@ -120,6 +122,23 @@ pub struct Stage {
     pub reporter: Reporter,
     /// A real eBPF classifier, if there is one.
     pub classifier: Option<PathBuf>,
+    /// The rung the agent was told to use; its choice without.
+    pub rung: Option<String>,
+}
+
+impl Stage {
+    /// An act that cannot be played here, and why: nothing happens, nothing is expected.
+    #[must_use]
+    pub fn not_played(&self, why: &str) -> Played {
+        self.reporter.progress(format!("not played: {why}"));
+        Played { since: Moment::now(), expected: Vec::new(), props: Props::new() }
+    }
+
+    /// Whether the agent sees the arguments of what it hooks.
+    #[must_use]
+    pub fn sees_arguments(&self) -> bool {
+        self.rung.as_ref().is_none_or(|rung| rung == "fexit")
+    }
 }
 
 /// Finds a scenario by its name.

@@ -2,6 +2,8 @@
 
 pub mod fd_leak;
 pub mod fork_causes;
+pub mod fork_headroom;
+pub mod fork_node_limits;
 pub mod fork_pids_max;
 pub mod netlink_birthplace;
 pub mod netlink_leak;

@@ -51,8 +51,12 @@ pub enum Workload {
     TcSweep(tc_sweep::TcSweep),
     /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
+    /// Fail to fork for want of memory.
+    ForkMemory(fork::ForkMemory),
     /// Fork and reap.
     ForkStorm(fork::ForkStorm),
+    /// Fill a cgroup with sleeping children.
+    ForkGrow(fork::ForkGrow),
     /// Open netlink sockets and never close them.
     NetlinkLeak(netlink::Leak),
     /// Open netlink sockets once and hold them.
@@ -87,7 +91,9 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::TcAgent(args) => tc_agent::run(args),
         Workload::TcSweep(args) => tc_sweep::run(args),
         Workload::ForkFail(args) => fork::fail(args),
+        Workload::ForkMemory(args) => fork::memory(args),
         Workload::ForkStorm(args) => fork::storm(args),
+        Workload::ForkGrow(args) => fork::grow(args),
         Workload::NetlinkLeak(args) => netlink::leak(args),
         Workload::NetlinkHold(args) => netlink::hold(args),
         Workload::NetlinkChurn(args) => netlink::churn(args),

@@ -12,7 +12,9 @@ use scenarios::{
 };
 
 use crate::{
-    artifacts, kernel,
+    artifacts,
+    guest::Cgroups,
+    kernel,
     report::{self, Report, Show},
     run, setup,
 };
@@ -49,7 +51,8 @@ impl Demo {
         let kernel = kernel::get(&self.kernel)?;
         eprintln!("==> booting kernel {} in QEMU", kernel.release);
         let mut screen = Screen { output: self.output, findings: 0 };
-        let report = report::in_guest(&["demo"], &[], &kernel, &artifacts, &mut screen)?;
+        let report =
+            report::in_guest(&["demo"], &[], &kernel, Cgroups::default(), &artifacts, &mut screen)?;
         let count = report.count();
         let summary = summary(&report, &artifacts.agent)?;
         // JSON readers get findings only.

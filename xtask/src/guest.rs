@@ -10,8 +10,9 @@ use std::{
 
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 use scenarios::{
-    init::{COMMAND_FILE, MODULES_FILE},
+    init::{CGROUP_WORD, COMMAND_FILE, MODULES_FILE},
     props::leaker::LIBRARY,
 };
 
@@ -37,6 +38,30 @@ const BOOTS: usize = 2;
 /// Guests this process has booted.
 static GUESTS: AtomicU32 = AtomicU32::new(0);
 
+/// Which cgroup hierarchies a guest has, as hosts have them.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub enum Cgroups {
+    /// One of cgroup v2.
+    #[default]
+    V2,
+    /// One of cgroup v1 for each controller.
+    V1,
+    /// Those of v1, and one of v2 without controllers.
+    Hybrid,
+}
+
+impl Cgroups {
+    /// The word that tells the guest's PID 1.
+    pub fn word(self) -> Option<String> {
+        let layout = match self {
+            Self::V2 => return None,
+            Self::V1 => "v1",
+            Self::Hybrid => "hybrid",
+        };
+        Some(format!("{CGROUP_WORD}{layout}"))
+    }
+}
+
 /// What to boot and what to run in it.
 pub struct Guest<'a> {
     /// The kernel.
@@ -49,6 +74,8 @@ pub struct Guest<'a> {
     pub cpus: u32,
     /// More words for the kernel's command line.
     pub append: String,
+    /// The cgroup hierarchies.
+    pub cgroups: Cgroups,
     /// More files: here, and in the guest.
     pub files: Vec<(PathBuf, String)>,
     /// How long the command may print nothing, if there is a limit; PID 1's heartbeat is watched in any case.
@@ -72,6 +99,7 @@ impl<'a> Guest<'a> {
             memory: 1024,
             cpus: 2,
             append: String::new(),
+            cgroups: Cgroups::default(),
             files: Vec::new(),
             patience: None,
         }

@@ -93,7 +93,9 @@ fn command(guest: &Guest<'_>, initrd: &Path, console: &Path) -> Command {
     command.args(["-nographic", "-no-reboot", "-monitor", "none", "-net", "none"]);
     command.arg("-serial").arg(file).args(["-serial", "stdio"]);
     command.arg("-kernel").arg(guest.kernel.image()).arg("-initrd").arg(initrd);
-    command.args(["-append", format!("console=ttyS0 quiet panic=-1 {}", guest.append).trim_end()]);
+    let cgroups = guest.cgroups.word().unwrap_or_default();
+    let words = format!("console=ttyS0 quiet panic=-1 {cgroups} {}", guest.append);
+    command.args(["-append", words.trim_end()]);
     command.stdin(Stdio::null()).stdout(Stdio::piped());
     // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
     unsafe {

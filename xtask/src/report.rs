@@ -15,7 +15,7 @@ use scenarios::{
 
 use crate::{
     artifacts::Artifacts,
-    guest::{self, Guest, Listener},
+    guest::{self, Cgroups, Guest, Listener},
     kernel::Kernel,
 };
 
@@ -98,6 +98,7 @@ pub fn in_guest(
     args: &[&str],
     agent_args: &[&str],
     kernel: &Kernel,
+    cgroups: Cgroups,
     artifacts: &Artifacts,
     show: &mut dyn Show,
 ) -> Result<Report> {
@@ -109,7 +110,7 @@ pub fn in_guest(
         .chain(agent_args)
         .map(|word| (*word).to_owned())
         .collect();
-    let guest = Guest { patience: Some(PATIENCE), ..Guest::new(kernel, words) };
+    let guest = Guest { patience: Some(PATIENCE), cgroups, ..Guest::new(kernel, words) };
     let mut receiver = Receiver { report: Report::default(), show };
     guest.run(artifacts, &mut receiver)?;
     Ok(receiver.report)

@@ -10,7 +10,7 @@ use clap::Args;
 
 use crate::{
     artifacts,
-    guest::{Guest, Listener},
+    guest::{Cgroups, Guest, Listener},
     kernel, setup,
 };
 
@@ -29,6 +29,9 @@ pub struct Vm {
     /// More words for the kernel's command line, such as "lockdown=confidentiality"
     #[arg(long, default_value = "")]
     append: String,
+    /// The cgroup hierarchies: v2 alone, v1 alone, or v1 with a v2 beside it
+    #[arg(long, value_enum, default_value_t = Cgroups::V2)]
+    cgroup: Cgroups,
     /// Copies a file into the guest; may be given again
     #[arg(long, value_name = "HOST:GUEST", value_parser = host_and_guest)]
     file: Vec<(PathBuf, String)>,
@@ -52,6 +55,7 @@ impl Vm {
             memory: self.memory,
             cpus: self.cpus,
             append: self.append,
+            cgroups: self.cgroup,
             files: self.file,
             ..Guest::new(&kernel, self.command)
         };

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 
 use super::{
-    cgroup::{self, number_in},
+    cgroup::{self, PidsHierarchy, number_in},
     identity,
     subject::Identity,
 };
@@ -54,9 +54,14 @@ struct Group {
     closed: bool,
 }
 
-/// Those below `owner`, a path below `mount`. `total` is the number of tasks the limit counts.
+/// Those below `owner`, a path below the mount point. `total` is the number of tasks the limit counts.
 #[must_use]
-pub fn below(mount: &Path, owner: &str, total: u64) -> Consumers {
+pub fn below(hierarchy: &PidsHierarchy, owner: &str, total: u64) -> Consumers {
+    search(hierarchy.mount(), hierarchy.is_v1(), owner, total)
+}
+
+/// `inner_tasks`: groups that have others below them may hold tasks too, as they may on cgroup v1.
+fn search(mount: &Path, inner_tasks: bool, owner: &str, total: u64) -> Consumers {
     let mut found = Consumers::default();
     let path = mount.join(owner.trim_start_matches('/'));
     let mut open = BinaryHeap::from([Group { tasks: total, path, closed: false }]);
@@ -72,11 +77,11 @@ pub fn below(mount: &Path, owner: &str, total: u64) -> Consumers {
             continue;
         }
         read += inner.len();
-        // On v2 only a leaf holds tasks, on v1 any group does. The root's own are nobody's.
+        // The root's own are nobody's.
         let inside: u64 = inner.iter().map(|inner| inner.tasks).sum();
         let own = group.tasks.saturating_sub(inside);
         open.extend(inner.into_iter().filter(|inner| inner.tasks > 0));
-        if own > 0 && group.path != mount {
+        if inner_tasks && own > 0 && group.path != mount {
             open.push(Group { tasks: own, closed: true, ..group });
         }
     }
@@ -137,7 +142,7 @@ mod tests {
         group(mount, "pods/b/y", 10);
         group(mount, "pods/empty", 0);
         group(mount, "other", 500);
-        let consumers = below(mount, "/pods", 100);
+        let consumers = search(mount, true, "/pods", 100);
         let container = format!("/{container}");
         assert_eq!(
             found(&consumers),
@@ -152,6 +157,8 @@ mod tests {
         );
         assert_eq!(consumers.groups[0].identity.container.as_ref().map(|c| &c.id), Some(&hex));
         assert!(!consumers.truncated);
+        let on_v2 = search(mount, false, "/pods", 100);
+        assert_eq!(found(&on_v2).len(), 3, "what is missing there has moved meanwhile");
     }
 
     #[test]
@@ -159,7 +166,7 @@ mod tests {
         let mount = tempfile::tempdir().unwrap();
         group(mount.path(), "a", 3);
         group(mount.path(), "b", 4);
-        let consumers = below(mount.path(), "/", 100);
+        let consumers = search(mount.path(), false, "/", 100);
         assert_eq!(found(&consumers), [("/b", 4, 4), ("/a", 3, 3)]);
     }
 
@@ -167,8 +174,8 @@ mod tests {
     fn a_leaf_is_its_own_consumer_and_what_is_gone_is_nobody_s() {
         let mount = tempfile::tempdir().unwrap();
         group(mount.path(), "leaf", 8);
-        assert_eq!(found(&below(mount.path(), "/leaf", 8)), [("/leaf", 8, 100)]);
-        let gone = below(mount.path(), "/gone", 8);
+        assert_eq!(found(&search(mount.path(), false, "/leaf", 8)), [("/leaf", 8, 100)]);
+        let gone = search(mount.path(), false, "/gone", 8);
         assert_eq!(found(&gone), [("/gone", 8, 100)], "its number is known all the same");
     }
 
@@ -179,7 +186,7 @@ mod tests {
             group(mount.path(), &format!("p/{number}"), 1);
         }
         group(mount.path(), "p", MOST_READ as u64 + 1);
-        let consumers = below(mount.path(), "/p", 5_000);
+        let consumers = search(mount.path(), false, "/p", 5_000);
         assert!(consumers.truncated);
         assert_eq!(consumers.groups.len(), MOST_NAMED, "some are better than none");
     }

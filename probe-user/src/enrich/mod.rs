@@ -184,7 +184,7 @@ impl Enricher {
             Some(id) => self.cgroup_path(id)?.to_owned(),
             None => "/".into(),
         };
-        let mut consumers = consumers::below(self.hierarchy.as_ref()?.mount(), &path, total);
+        let mut consumers = consumers::below(self.hierarchy.as_ref()?, &path, total);
         for consumer in &mut consumers.groups {
             consumer.identity = self.identity_of_path(&consumer.path);
         }

@@ -41,6 +41,11 @@ pub fn write(finding: &Finding, colour: bool, to: &mut impl Write) -> io::Result
     if let Some(path) = subject.cgroup.as_ref().and_then(|cgroup| cgroup.path.as_ref()) {
         writeln!(to, "{:18}cgroup    {}", "", plain(path))?;
     }
+    for consumer in subject.consumers.iter().flat_map(|consumers| &consumers.groups) {
+        let (threads, share) = (consumer.threads, consumer.share_percent);
+        let path = plain(&consumer.path);
+        writeln!(to, "{:18}has       {threads} threads ({share} %): {path}", "")?;
+    }
     if finding.incident.findings > 1 {
         let incident = &finding.incident;
         writeln!(to, "{:18}incident  {} ({})", "", plain(&incident.line), incident.id)?;

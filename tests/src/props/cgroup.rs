@@ -35,6 +35,25 @@ impl PidsCgroup {
         Ok(cgroup)
     }
 
+    /// Creates one whose memory can be limited too; `None` where that is another hierarchy's affair.
+    pub fn with_memory(max: u32) -> Result<Option<Self>> {
+        let mounts =
+            fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+        let Some(Hierarchy::V2(root)) = find_hierarchy(&mounts) else { return Ok(None) };
+        let controllers = fs::read_to_string(root.join("cgroup.controllers")).unwrap_or_default();
+        if !controllers.split_ascii_whitespace().any(|controller| controller == "memory") {
+            return Ok(None);
+        }
+        write(&root.join("cgroup.subtree_control"), "+memory")?;
+        Self::create(max).map(Some)
+    }
+
+    /// Whether clone3 can start tasks in cgroups like this: on v2 only.
+    #[must_use]
+    pub fn is_v2(&self) -> bool {
+        self.path.join("cgroup.controllers").exists()
+    }
+
     /// Creates one below it, without a limit of its own.
     pub fn child(&self, name: impl AsRef<OsStr>) -> Result<Self> {
         let name = name.as_ref();

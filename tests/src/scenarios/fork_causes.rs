@@ -1,13 +1,16 @@
 //! Forks refused for other reasons than a cgroup's limit: the errno is often the same, the cause is not.
 
+use std::fs;
+
 use anyhow::Result;
 
 use crate::expect::Expectation;
 use crate::finding::Severity;
+use crate::props::actor::Actor;
 use crate::props::cgroup::PidsCgroup;
 use crate::scenario::{Act, Played, Scenario, Stage};
 use crate::scenarios::fork_pids_max::{FORK_STORM, fork_fail};
-use crate::workload::fork::{NPROC, STRANGER};
+use crate::workload::fork::{NPROC, NS_PID_MAX, STRANGER};
 
 /// More than anything here fills.
 const ROOM: u32 = 1_000;
@@ -16,7 +19,7 @@ const FAILURES: u32 = 8;
 /// The scenario.
 pub const SCENARIO: Scenario = Scenario {
     name: "fork-causes",
-    summary: "forks are refused by a user's limit and by a dead pid namespace",
+    summary: "forks are refused by a user's limit, by pid namespaces, for want of memory, and into another cgroup",
     expected: "fork-failures with that cause",
     config: "",
     prelude: None,
@@ -24,6 +27,17 @@ pub const SCENARIO: Scenario = Scenario {
     acts: &[
         Act { summary: "a user reaches RLIMIT_NPROC", play: nproc, resolves: false },
         Act { summary: "a pid namespace has lost its init", play: dead_pid_ns, resolves: false },
+        Act {
+            summary: "a pid namespace is at a pid_max of its own",
+            play: pid_ns_max,
+            resolves: false,
+        },
+        Act { summary: "a memory cgroup has nothing left", play: memory, resolves: false },
+        Act {
+            summary: "a daemon starts tasks in a cgroup that is full",
+            play: into_cgroup,
+            resolves: false,
+        },
     ],
 };
 
@@ -44,14 +58,82 @@ fn dead_pid_ns(_: &Stage) -> Result<Played> {
     })
 }
 
+fn pid_ns_max(stage: &Stage) -> Result<Played> {
+    if !kernel_is_from(6, 14)? {
+        return Ok(stage.not_played("before 6.14 all pid namespaces share one pid_max"));
+    }
+    refused("pid-namespace-max", |expected| {
+        expected
+            .is("/evidence/errno", "EAGAIN")
+            .is("/evidence/cause/kind", "pid_max")
+            .is("/evidence/cause/level", 1)
+            .is("/evidence/cause/limit", NS_PID_MAX)
+    })
+}
+
+/// Whether the running kernel is of this series or a later one.
+fn kernel_is_from(major: u32, minor: u32) -> Result<bool> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    Ok((numbers.next(), numbers.next()) >= (Some(major), Some(minor)))
+}
+
+fn memory(stage: &Stage) -> Result<Played> {
+    let Some(cgroup) = PidsCgroup::with_memory(ROOM)? else {
+        return Ok(stage.not_played("pids and memory are not on one cgroup v2 hierarchy"));
+    };
+    let (path, failures) = (cgroup.path().display().to_string(), FAILURES.to_string());
+    let args = ["fork-memory", "--cgroup", &path, "--failures", &failures];
+    let mut victim = Actor::start("batch-job", args)?;
+    let since = victim.first_bad_act()?;
+    victim.done()?;
+    let expected =
+        about(&cgroup).is("/evidence/errno", "ENOMEM").is("/evidence/cause/kind", "memory");
+    let expected = vec![expected];
+    Ok(Played { since, expected, props: vec![Box::new(victim), Box::new(cgroup)] })
+}
+
+/// As systemd and runc do it: they are in a cgroup that has room.
+fn into_cgroup(stage: &Stage) -> Result<Played> {
+    const MAX: u32 = 8;
+    let (own, full) = (PidsCgroup::create(ROOM)?, PidsCgroup::create(MAX)?);
+    if !full.is_v2() {
+        return Ok(stage.not_played("only cgroup v2 takes tasks from clone3"));
+    }
+    let into = ["--into".into(), full.path().into()];
+    let (mut daemon, since) = fork_fail("runc", FAILURES, &own, "into-cgroup", &into)?;
+    daemon.done()?;
+    // A rung that sees no arguments must not name the caller's cgroup as the one that is full.
+    let expected = if stage.sees_arguments() {
+        Expectation::firing("fork-failures")
+            .severity(Severity::Info)
+            .is("/evidence/into_cgroup", true)
+            .is("/evidence/cause/kind", "pids_max")
+            .is("/evidence/cause/owner_steps", 0)
+            .is("/evidence/cause/current", MAX)
+            .ends_with("/subject/cgroup/path", format!("/{}", full.name()))
+            .ends_with("/subject/limit_owner/path", format!("/{}", full.name()))
+    } else {
+        Expectation::firing("fork-failures")
+            .is("/evidence/cause/kind", "unresolved")
+            .ends_with("/subject/cgroup/path", format!("/{}", own.name()))
+    };
+    let expected = vec![expected.is("/subject/process/comm", "runc")];
+    Ok(Played { since, expected, props: vec![Box::new(daemon), Box::new(full), Box::new(own)] })
+}
+
 fn refused(stop: &str, expecting: fn(Expectation) -> Expectation) -> Result<Played> {
     let cgroup = PidsCgroup::create(ROOM)?;
-    let (mut victim, since) = fork_fail("batch-job", FAILURES, &cgroup, stop)?;
+    let (mut victim, since) = fork_fail("batch-job", FAILURES, &cgroup, stop, &[])?;
     victim.done()?;
-    let expected = Expectation::firing("fork-failures")
+    let expected = vec![expecting(about(&cgroup))];
+    Ok(Played { since, expected, props: vec![Box::new(victim), Box::new(cgroup)] })
+}
+
+/// A warning about a cgroup in which clones were refused.
+fn about(cgroup: &PidsCgroup) -> Expectation {
+    Expectation::firing("fork-failures")
         .severity(Severity::Warning)
         .ends_with("/subject/cgroup/path", format!("/{}", cgroup.name()))
-        .at_least("/evidence/failures", 5);
-    let expected = vec![expecting(expected)];
-    Ok(Played { since, expected, props: vec![Box::new(victim), Box::new(cgroup)] })
+        .at_least("/evidence/failures", 5)
 }

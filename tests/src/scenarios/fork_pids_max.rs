@@ -1,7 +1,7 @@
 //! A cgroup at its pids.max: whatever in it asks for a task is refused with EAGAIN.
 
 use std::any::Any;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::Result;
 
@@ -54,7 +54,10 @@ fn roll_out(stage: &Stage) -> Result<Played> {
     let expected = Expectation::firing("fork-failures")
         .severity(Severity::Warning)
         .ends_with("/subject/cgroup/path", format!("/{}/pod/container", pods.name()))
-        .at_least("/evidence/failures", 5);
+        .at_least("/evidence/failures", 5)
+        .is("/subject/consumers/groups/0/threads", PIDS_MAX)
+        .is("/subject/consumers/groups/0/share_percent", 100)
+        .ends_with("/subject/consumers/groups/0/path", format!("/{}/pod/container", pods.name()));
     played.expected.push(stopped_by(expected, &pods, 2));
     played.props.extend([Box::new(container) as Box<dyn Any>, Box::new(pod), Box::new(pods)]);
     Ok(played)
@@ -102,7 +105,7 @@ fn stopped_by(expected: Expectation, owner: &PidsCgroup, steps: u64) -> Expectat
 fn victim(stage: &Stage, comm: &str, failures: u32, cgroup: &PidsCgroup) -> Result<Played> {
     let path = cgroup.path().display();
     stage.reporter.progress(format!("{comm} fills cgroup {path}"));
-    let (mut victim, since) = fork_fail(comm, failures, cgroup, "cgroup")?;
+    let (mut victim, since) = fork_fail(comm, failures, cgroup, "cgroup", &[])?;
     victim.done()?;
     Ok(Played { since, expected: Vec::new(), props: vec![Box::new(victim)] })
 }
@@ -113,22 +116,14 @@ pub fn fork_fail(
     failures: u32,
     cgroup: &PidsCgroup,
     stop: &str,
-) -> Result<(Actor, Moment)> {
-    fork_fail_with(comm, failures, cgroup, &["--stop".into(), stop.into()])
-}
-
-/// [`fork_fail`] with further arguments.
-pub fn fork_fail_with(
-    comm: &str,
-    failures: u32,
-    cgroup: &PidsCgroup,
-    further: &[OsString],
+    more: &[OsString],
 ) -> Result<(Actor, Moment)> {
     let (path, failures) = (cgroup.path().as_os_str(), failures.to_string());
     let args =
         ["fork-fail".as_ref(), "--cgroup".as_ref(), path, "--failures".as_ref(), failures.as_ref()];
-    let further = further.iter().map(OsString::as_os_str);
-    let mut victim = Actor::start(comm, args.into_iter().chain(further))?;
+    let stop: [&OsStr; 2] = ["--stop".as_ref(), stop.as_ref()];
+    let further = more.iter().map(OsString::as_os_str);
+    let mut victim = Actor::start(comm, args.into_iter().chain(stop).chain(further))?;
     let since = victim.first_bad_act()?;
     Ok((victim, since))
 }

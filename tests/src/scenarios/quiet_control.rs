@@ -3,8 +3,8 @@
 
 use crate::scenario::Scenario;
 use crate::scenarios::{
-    fd_leak, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared, rtnl_pressure,
-    tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep, who_pod,
+    fd_leak, fork_headroom, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared,
+    rtnl_pressure, tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// The scenario.
@@ -23,6 +23,7 @@ pub const SCENARIO: Scenario = Scenario {
         tc_sweep::RESTARTS,
         fork_pids_max::FORK_STORM,
         fork_pids_max::FEW_FAILURES,
+        fork_headroom::STEADY,
         netlink_leak::HOLDERS,
         netlink_leak::CHURN,
         netlink_leak::TOOLS,

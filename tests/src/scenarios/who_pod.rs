@@ -14,7 +14,7 @@ use crate::props::actor::Actor;
 use crate::props::cgroup::PidsCgroup;
 use crate::props::pod::{Pod, Told};
 use crate::scenario::{Act, Played, Quiet, Scenario, Silence, Stage};
-use crate::scenarios::fork_pids_max::fork_fail_with;
+use crate::scenarios::fork_pids_max::fork_fail;
 
 /// Room for what a pod runs.
 const PIDS_MAX: u32 = 10;
@@ -60,7 +60,7 @@ fn hold(_: &Stage) -> Result<Silence> {
 fn forks(_: &Stage) -> Result<Played> {
     let pod = Pod::create("batch-x7k2p", PIDS_MAX, Told::ByContainerd)?;
     let inside: [OsString; 2] = ["--inside".into(), pod.netns().path().into_os_string()];
-    let (mut victim, since) = fork_fail_with("batch-job", 12, pod.container(), &inside)?;
+    let (mut victim, since) = fork_fail("batch-job", 12, pod.container(), "cgroup", &inside)?;
     victim.done()?;
     let expected = Expectation::firing("fork-failures")
         .severity(Severity::Warning)
@@ -119,7 +119,7 @@ fn odd(_: &Stage) -> Result<Played> {
     name.resize(255, 0xc3);
     let above = PidsCgroup::create(PIDS_MAX)?;
     let cgroup = above.child(OsStr::from_bytes(&name))?;
-    let (mut victim, since) = fork_fail_with("batch-job", 12, &cgroup, &[])?;
+    let (mut victim, since) = fork_fail("batch-job", 12, &cgroup, "cgroup", &[])?;
     victim.done()?;
     let expected = Expectation::firing("fork-failures")
         .ends_with("/subject/cgroup/path", format!("/{}/{}", above.name(), cgroup.name()));

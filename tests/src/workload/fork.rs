@@ -1,20 +1,24 @@
 //! Forks that fail and forks that do not, by every way a program can ask for one.
 
-use std::io::{Error, Result as IoResult};
-use std::{mem, ptr, thread};
+use std::io::Result as IoResult;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, ValueEnum};
-use rustix::process::Uid;
-use rustix::process::{Resource, Rlimit, setrlimit};
-use rustix::thread::{UnshareFlags, set_thread_uid, unshare_unsafe};
+use clap::Args;
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::place::Place;
-use super::{Ack, end_with_parent, stay};
+use super::place::{Place, join};
+use super::{Ack, stay};
 use crate::clock::Moment;
 
-/// A user nobody is.
-pub const STRANGER: u32 = 54_321;
+mod stop;
+mod way;
+
+use stop::Stop;
+pub use stop::{NPROC, NS_PID_MAX, STRANGER};
+use way::{Way, clone3, fork, sleep_until_killed};
 
 /// Fill what is limited, then fail to fork.
 #[derive(Args)]
@@ -27,21 +31,21 @@ pub struct ForkFail {
     /// What stops the forks.
     #[arg(long, value_enum, default_value_t = Stop::Cgroup)]
     stop: Stop,
+    /// Directory of the cgroup that children are to be born in.
+    #[arg(long, required_if_eq("stop", "into-cgroup"))]
+    into: Option<PathBuf>,
 }
 
-/// What stops forks.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-enum Stop {
-    /// The pids.max of the cgroup, or of one above it.
-    Cgroup,
-    /// `RLIMIT_NPROC` of another user, set to [`NPROC`].
-    Nproc,
-    /// A pid namespace whose init has ended.
-    DeadPidNamespace,
+/// Fail to fork for want of memory.
+#[derive(Args)]
+pub struct ForkMemory {
+    /// Directory of the cgroup to move into, whose memory.max is taken away for a moment.
+    #[arg(long)]
+    cgroup: PathBuf,
+    /// How many failures.
+    #[arg(long)]
+    failures: usize,
 }
-
-/// The limit on the stranger's tasks.
-pub const NPROC: u64 = 6;
 
 /// Fork and reap.
 #[derive(Args)]
@@ -51,96 +55,54 @@ pub struct ForkStorm {
     count: u64,
 }
 
-/// A way to ask the kernel for a task.
-#[derive(Clone, Copy, Debug)]
-enum Way {
-    /// `fork(3)`: the C library's clone.
-    Fork,
-    /// The fork system call itself, which musl and Go still use on x86-64.
-    #[cfg(target_arch = "x86_64")]
-    ForkCall,
-    /// The clone3 system call.
-    Clone3,
-    /// A thread: the C library's clone3.
-    Thread,
-}
-
-impl Way {
-    const ALL: &[Self] = &[
-        Self::Fork,
-        #[cfg(target_arch = "x86_64")]
-        Self::ForkCall,
-        Self::Clone3,
-        Self::Thread,
-    ];
-
-    /// Asks for a task that ends at once, and waits for its end.
-    fn ask(self) -> IoResult<()> {
-        let child = match self {
-            Self::Thread => {
-                let thread = thread::Builder::new().spawn(|| ())?;
-                return thread.join().map_err(|_| Error::other("the thread panicked"));
-            }
-            Self::Fork => fork()?,
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: no pointers; this process has one thread, so the child may go on from here.
-            Self::ForkCall => checked(unsafe { libc::syscall(libc::SYS_fork) })?,
-            Self::Clone3 => clone3()?,
-        };
-        if child == 0 {
-            leave();
-        }
-        reap(child)
-    }
-}
-
-impl Stop {
-    /// Sets the limit that will stop forks.
-    fn prepare(self) -> Result<()> {
-        match self {
-            Self::Cgroup => {}
-            Self::Nproc => {
-                let limit = Rlimit { current: Some(NPROC), maximum: Some(NPROC) };
-                setrlimit(Resource::Nproc, limit).context("cannot set RLIMIT_NPROC")?;
-                set_thread_uid(Uid::from_raw(STRANGER)).context("cannot become another user")?;
-                // A change of user takes this back.
-                end_with_parent()?;
-            }
-            Self::DeadPidNamespace => {
-                // SAFETY: only children are born into the new namespace.
-                unsafe { unshare_unsafe(UnshareFlags::NEWPID) }.context("cannot unshare")?;
-                Way::Fork.ask().context("the namespace's init cannot be born")?;
-            }
-        }
-        Ok(())
-    }
-
-    fn errno(self) -> i32 {
-        match self {
-            Self::Cgroup | Self::Nproc => libc::EAGAIN,
-            Self::DeadPidNamespace => libc::ENOMEM,
-        }
-    }
-
-    /// A thread cannot be born into another pid namespace than its process.
-    fn allows(self, way: Way) -> bool {
-        self != Self::DeadPidNamespace || !matches!(way, Way::Thread)
-    }
+/// Fill a cgroup with sleeping children, and stay.
+#[derive(Args)]
+pub struct ForkGrow {
+    /// Directory of the cgroup to move into.
+    #[arg(long)]
+    cgroup: PathBuf,
+    /// How many children at once.
+    #[arg(long)]
+    count: usize,
+    /// How many more after that, one each pause; then as many are ended in the same way, and so on.
+    #[arg(long, default_value_t = 0)]
+    more: usize,
+    /// Milliseconds between one and the next.
+    #[arg(long, default_value_t = 0)]
+    pause_ms: u64,
 }
 
 /// Fills what is limited with sleeping children, then fails as often as asked, then stays.
 pub fn fail(args: &ForkFail) -> Result<()> {
     args.place.enter()?;
     args.stop.prepare()?;
-    let refused = |error: &Error| error.raw_os_error() == Some(args.stop.errno());
-    let at = fill(refused)?;
+    let into = args.into.as_deref().map(stop::open).transpose()?;
+    let stop = args.stop;
+    let at = fill(|| if into.is_some() { clone3(into.as_ref()) } else { fork() }, stop)?;
     Ack::FirstBadAct { at }.send()?;
-    let ways = Way::ALL.iter().filter(|way| args.stop.allows(**way)).cycle();
+    let ways = Way::ALL.iter().filter(|way| stop.allows(**way)).cycle();
     for way in ways.take(args.failures - 1) {
-        let error = way.ask().err();
-        ensure!(error.as_ref().is_some_and(refused), "{way:?}: {error:?}, not what was provoked");
+        let asked = match &into {
+            Some(cgroup) => clone3(Some(cgroup)).map(drop),
+            None => way.ask(),
+        };
+        let error = asked.err();
+        ensure!(
+            error.as_ref().is_some_and(|error| stop.explains(error)),
+            "{way:?}: {error:?}, not what was provoked"
+        );
     }
     Ack::Done { count: args.failures as u64 }.send()?;
+    stay()
+}
+
+/// Fails for want of memory as often as asked, then stays.
+pub fn memory(args: &ForkMemory) -> Result<()> {
+    join(&args.cgroup)?;
+    let at = Moment::now();
+    let refused = stop::without_memory(&args.cgroup, args.failures)?;
+    Ack::FirstBadAct { at }.send()?;
+    Ack::Done { count: refused as u64 }.send()?;
     stay()
 }
 
@@ -152,56 +114,53 @@ pub fn storm(args: &ForkStorm) -> Result<()> {
     Ack::Done { count: args.count }.send()
 }
 
-/// Adds sleeping children until one is refused; when that was.
-fn fill(refused: impl Fn(&Error) -> bool) -> Result<Moment> {
+/// Forks children that sleep; breathes if asked.
+pub fn grow(args: &ForkGrow) -> Result<()> {
+    join(&args.cgroup)?;
+    let at = Moment::now();
+    for _ in 0..args.count {
+        sleeper()?;
+    }
+    Ack::FirstBadAct { at }.send()?;
+    Ack::Done { count: args.count as u64 }.send()?;
+    if args.more == 0 {
+        stay();
+    }
+    breathe(args.more, Duration::from_millis(args.pause_ms))
+}
+
+/// Starts so many children, one each pause, ends them in the same way, and so on.
+fn breathe(count: usize, pause: Duration) -> Result<()> {
+    let mut children = Vec::new();
     loop {
-        let at = Moment::now();
-        match fork() {
-            Ok(0) => sleep_until_killed(),
-            Ok(_) => {}
-            Err(error) if refused(&error) => return Ok(at),
-            Err(error) => return Err(error).context("cannot fork, and not for want of room"),
+        for _ in 0..count {
+            thread::sleep(pause);
+            children.push(sleeper()?);
+        }
+        for child in children.drain(..) {
+            thread::sleep(pause);
+            kill_process(child, Signal::KILL).context("cannot end a child")?;
+            waitpid(Some(child), WaitOptions::empty()).context("cannot reap a child")?;
         }
     }
 }
 
-fn fork() -> IoResult<libc::c_long> {
-    // SAFETY: no arguments; callers have one thread, so the child may do what they may.
-    checked(unsafe { libc::fork() }.into())
+fn sleeper() -> Result<Pid> {
+    match fork().context("cannot fork")? {
+        0 => sleep_until_killed(),
+        child => Pid::from_raw(i32::try_from(child)?).context("no pid"),
+    }
 }
 
-fn clone3() -> IoResult<libc::c_long> {
-    // SAFETY: clone_args is plain integers, for which zero means "not used".
-    let mut args: libc::clone_args = unsafe { mem::zeroed() };
-    args.exit_signal = libc::SIGCHLD as u64;
-    // SAFETY: args lives through the call and its size is told; without CLONE_VM this is a fork.
-    checked(unsafe {
-        libc::syscall(libc::SYS_clone3, &raw mut args, size_of::<libc::clone_args>())
-    })
-}
-
-fn checked(returned: libc::c_long) -> IoResult<libc::c_long> {
-    if returned < 0 { Err(Error::last_os_error()) } else { Ok(returned) }
-}
-
-fn reap(child: libc::c_long) -> IoResult<()> {
-    let child = libc::pid_t::try_from(child).map_err(Error::other)?;
-    // SAFETY: a null status is allowed.
-    checked(unsafe { libc::waitpid(child, ptr::null_mut(), 0) }.into()).map(drop)
-}
-
-/// Ends a child without running what its parent registered for its own exit.
-fn leave() -> ! {
-    // SAFETY: always allowed.
-    unsafe { libc::_exit(0) }
-}
-
-/// A child that only takes up room, and ends with its parent.
-fn sleep_until_killed() -> ! {
-    // SAFETY: no pointers among the arguments.
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+/// Adds sleeping children until one is refused; when that was.
+fn fill(ask: impl Fn() -> IoResult<libc::c_long>, stop: Stop) -> Result<Moment> {
     loop {
-        // SAFETY: always allowed.
-        unsafe { libc::pause() };
+        let at = Moment::now();
+        match ask() {
+            Ok(0) => sleep_until_killed(),
+            Ok(_) => {}
+            Err(error) if stop.explains(&error) => return Ok(at),
+            Err(error) => return Err(error).context("cannot fork, and not for want of room"),
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where a workload is: in a pod, say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, process};
 
 use anyhow::{Context, Result};
@@ -23,10 +23,15 @@ impl Place {
     /// Moves there for good.
     pub fn enter(&self) -> Result<()> {
         if let Some(cgroup) = &self.cgroup {
-            let procs = cgroup.join("cgroup.procs");
-            fs::write(&procs, process::id().to_string())
-                .with_context(|| format!("cannot move into cgroup by {}", procs.display()))?;
+            join(cgroup)?;
         }
         self.inside.as_deref().map_or(Ok(()), netns::enter)
     }
+}
+
+/// Moves into a cgroup, given its directory.
+pub fn join(cgroup: &Path) -> Result<()> {
+    let procs = cgroup.join("cgroup.procs");
+    fs::write(&procs, process::id().to_string())
+        .with_context(|| format!("cannot move into cgroup by {}", procs.display()))
 }

@@ -16,8 +16,6 @@ use crate::{
 
 /// Limits watched at once: as many as a poller's look tells of, and the node's.
 const MOST_LIMITS: usize = 4_097;
-/// Pids that are not given out again once passed, `RESERVED_PIDS` in include/linux/threads.h.
-const RESERVED_PIDS: u64 = 300;
 /// Keys of the node's limits: no cgroup has such an id.
 const NODE_THREADS: u64 = 0;
 const NODE_PIDS: u64 = u64::MAX;
@@ -33,7 +31,7 @@ pub enum LimitKind {
     PidsMax,
     /// `kernel.threads-max`.
     ThreadsMax,
-    /// `kernel.pid_max`, less the pids that are not given out twice.
+    /// `kernel.pid_max`. Up to 300 pids less can be had, as those below that are given out once.
     PidMax,
 }
 
@@ -193,9 +191,8 @@ impl Headroom {
 
 /// The limit of the node that is reached first, with its key.
 fn lowest(tasks: &NodeTasks) -> (u64, LimitKind, u64) {
-    let pids = tasks.pid_max.saturating_sub(RESERVED_PIDS);
-    if pids < tasks.threads_max {
-        (NODE_PIDS, LimitKind::PidMax, pids)
+    if tasks.pid_max < tasks.threads_max {
+        (NODE_PIDS, LimitKind::PidMax, tasks.pid_max)
     } else {
         (NODE_THREADS, LimitKind::ThreadsMax, tasks.threads_max)
     }

@@ -33,8 +33,7 @@ pub static HEADROOM: Rule = Rule {
     meaning: "A cgroup, or the node, will soon be refused new processes and threads: its tasks come near a limit, \
               or grow so steadily that they reach it within minutes. Nothing fails yet.",
     computed: "Every `fork.poll`, pids.current against pids.max of each cgroup that has one, and the node's tasks \
-               against the lower of kernel.threads-max and kernel.pid_max (less 300 that are never given out \
-               twice). `fork.headroom_warn_percent` of the limit warn, `fork.headroom_critical_percent` are \
+               against the lower of kernel.threads-max and kernel.pid_max. `fork.headroom_warn_percent` of the limit warn, `fork.headroom_critical_percent` are \
                critical, and so is a limit that would be reached within `fork.headroom_left`: from \
                `fork.headroom_growth_percent` on, by the line of least squares through the last 12 samples, of \
                at least 6 with R\u{b2} >= 0.8 (medium confidence; high is 10 and 0.95), while the newest sample \

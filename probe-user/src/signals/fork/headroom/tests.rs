@@ -140,7 +140,7 @@ fn it_does_not_flap_around_a_threshold() {
 fn the_lower_limit_of_the_node_counts() {
     for (threads_max, pid_max, kind, limit) in [
         (10_000, 4_194_304, LimitKind::ThreadsMax, 10_000),
-        (96_000, 10_300, LimitKind::PidMax, 10_000),
+        (96_000, 10_000, LimitKind::PidMax, 10_000),
     ] {
         let raised = bench().at(LOOK, node(8_000, threads_max, pid_max));
         assert_eq!(verdicts(&raised), [("fork-headroom", Severity::Warning)]);
