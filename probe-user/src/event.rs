@@ -1,6 +1,11 @@
 //! Events: decoded wire records, typed to the edge.
 
-use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, rtnl::RtnlWaits, tc::TcChange};
+use crate::signals::{
+    fork::ForkFailure,
+    netlink::NetlinkChange,
+    rtnl::{RtnlWaits, WaitingNow},
+    tc::TcChange,
+};
 
 /// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
 pub type BootNs = u64;
@@ -10,6 +15,15 @@ pub type BootNs = u64;
 pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
 
 impl Comm {
+    /// A name as the kernel would keep it.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let mut comm = Self::default();
+        let kept = probe_common::wire::COMM_LEN - 1;
+        comm.0.iter_mut().zip(name.bytes().take(kept)).for_each(|(to, from)| *to = from);
+        comm
+    }
+
     /// The bytes before the first NUL.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -75,6 +89,8 @@ pub enum Body {
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
+    /// Tasks that have waited for the RTNL mutex for a second or more, and still do.
+    RtnlWaiting(WaitingNow),
 }
 
 /// Tasks of the whole node.
@@ -90,13 +106,14 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 1] = ["node_tasks"];
+    pub const LABELS: [&'static str; 2] = ["node_tasks", "rtnl_waiting"];
 
     /// The kind of fact as a metric label.
     #[must_use]
     pub fn label(&self) -> &'static str {
         match self {
             Self::NodeTasks(_) => Self::LABELS[0],
+            Self::RtnlWaiting(_) => Self::LABELS[1],
         }
     }
 }

@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod node;
+pub mod rtnl;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
@@ -27,7 +28,7 @@ pub trait Poller: Send {
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>);
 }
 
-/// Every poller.
+/// Every poller that needs nothing of the kernel side.
 fn pollers() -> Vec<Box<dyn Poller>> {
     vec![Box::new(node::NodeTasksPoller)]
 }
@@ -47,13 +48,14 @@ impl Polls {
     }
 }
 
-/// Starts the pollers.
+/// Starts the pollers, and `more` that read what the kernel side keeps.
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start() -> io::Result<Polls> {
+pub fn start(more: Vec<Box<dyn Poller>>) -> io::Result<Polls> {
     let (to, from) = channel(QUEUE);
-    let pollers = pollers();
+    let mut pollers = pollers();
+    pollers.extend(more);
     thread::Builder::new()
         .name("pollers".into())
         .stack_size(256 * 1024)
