@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use crate::{
     fork::ForkRecord,
     netlink::NetlinkRecord,
-    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
+    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
     tc::{LinkGoneRecord, TcRecord},
     wire::Header,
 };
@@ -29,7 +29,7 @@ macro_rules! layout {
     };
 }
 
-/// Every structure that crosses the ring buffer.
+/// Every structure that crosses the ring buffer, or that the agent reads from a map.
 pub const RECORDS: &[Layout] = &[
     layout!(Header { kind, len, flags, ts_ns, tgid, pid, cgroup_id, netns, _pad, comm }),
     layout!(TcRecord {
@@ -67,6 +67,7 @@ pub const RECORDS: &[Layout] = &[
         _pad
     }),
     layout!(Party { cgroup_id, tgid, parent_tgid, comm, parent_comm, work }),
+    layout!(RtnlWaiting { began_ns, holder }),
     layout!(RtnlWaitRecord { header, waited_ns, waiter, holder }),
     layout!(RtnlShortRecord { header, waits, waited_ns }),
     layout!(NetlinkRecord { header, socket, caller, protocol, stack }),

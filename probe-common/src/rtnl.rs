@@ -40,6 +40,19 @@ pub struct RtnlWaitRecord {
 
 const _: () = assert!(size_of::<RtnlWaitRecord>() == 192);
 
+/// A wait that is not over: a value of the map `RTNL_WAITING`, whose keys are the process id (high half)
+/// and the thread id.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RtnlWaiting {
+    /// `CLOCK_BOOTTIME` when it began (ns).
+    pub began_ns: u64,
+    /// Who had the mutex then.
+    pub holder: Party,
+}
+
+const _: () = assert!(size_of::<RtnlWaiting>() == 72);
+
 /// Many waits in one record: short ones, and those above the budget of records.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

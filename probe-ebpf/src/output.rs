@@ -13,7 +13,7 @@ use probe_common::{
     counter,
     fork::ForkRecord,
     netlink::NetlinkRecord,
-    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
+    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
     tc::{LinkGoneRecord, TcRecord},
     wire::{COMM_LEN, Header},
 };
@@ -56,11 +56,12 @@ pub struct RecordTypes(
     [RtnlWaitRecord; 0],
     [Party; 0],
     [RtnlShortRecord; 0],
+    [RtnlWaiting; 0],
     u8,
 );
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], 0);
 
 records!(TcRecord, LinkGoneRecord, ForkRecord, NetlinkRecord, RtnlWaitRecord, RtnlShortRecord);
 

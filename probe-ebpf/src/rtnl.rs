@@ -6,12 +6,12 @@
 
 use aya_ebpf::{
     macros::{fentry, fexit, kprobe, kretprobe, map, tracepoint},
-    maps::{LruHashMap, PerCpuArray},
+    maps::{HashMap, PerCpuArray},
     programs::{FEntryContext, FExitContext, ProbeContext, RetProbeContext, TracePointContext},
 };
 use probe_common::{
     counter, field as f,
-    rtnl::{Party, RtnlShortRecord, RtnlWaitRecord},
+    rtnl::{RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
     symbol,
     wire::{kind, signal},
 };
@@ -22,8 +22,9 @@ use crate::{
     output,
 };
 
-/// Tasks that may wait at once.
-const WAITERS: u32 = 1024;
+/// Tasks that may wait at once. The map is no LRU: with many processors that forgets entries long before
+/// it is full. The agent takes out what stays behind.
+const WAITERS: u32 = 4_096;
 /// Flags in the low bits of `mutex.owner` (kernel/locking/mutex.h).
 const MUTEX_FLAGS: u64 = 7;
 /// Offset of `lock_addr` in both `lock/contention_*` tracepoints (bytes).
@@ -37,14 +38,6 @@ const SECOND: u64 = 1_000_000_000;
 const BPF_ANY: u64 = 0;
 const BPF_NOEXIST: u64 = 1;
 
-/// A wait that is not over.
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Waiting {
-    began: u64,
-    holder: Party,
-}
-
 /// What a CPU has not told yet, and what it told.
 #[derive(Clone, Copy)]
 #[repr(C)]
@@ -57,7 +50,7 @@ struct Untold {
 }
 
 #[map]
-static RTNL_WAITING: LruHashMap<u64, Waiting> = LruHashMap::with_max_entries(WAITERS, 0);
+static RTNL_WAITING: HashMap<u64, RtnlWaiting> = HashMap::with_max_entries(WAITERS, 0);
 
 #[map]
 static RTNL_UNTOLD: PerCpuArray<Untold> = PerCpuArray::with_max_entries(1, 0);
@@ -140,7 +133,7 @@ fn begins(lock: u64, flags: u64) {
     if !is_rtnl(lock) {
         return;
     }
-    let mut waiting = Waiting { began: output::now(), holder: Party::default() };
+    let mut waiting = RtnlWaiting { began_ns: output::now(), ..RtnlWaiting::default() };
     let owner = field::<u64>(lock, f::MUTEX_OWNER).unwrap_or(0) & !MUTEX_FLAGS;
     if owner != 0 {
         task::describe(owner, &mut waiting.holder);
@@ -170,7 +163,7 @@ fn got() -> Option<()> {
     let waiting = unsafe { RTNL_WAITING.get(key) }.copied()?;
     let _ = RTNL_WAITING.remove(key);
     let now = output::now();
-    let waited = now.saturating_sub(waiting.began);
+    let waited = now.saturating_sub(waiting.began_ns);
     let untold = RTNL_UNTOLD.get_ptr_mut(0)?;
     // SAFETY: this CPU's own slot; programs do not nest on it.
     let untold = unsafe { &mut *untold };

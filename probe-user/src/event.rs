@@ -1,6 +1,11 @@
 //! Events: decoded wire records, typed to the edge.
 
-use crate::signals::{fork::ForkFailure, netlink::NetlinkChange, rtnl::RtnlWaits, tc::TcChange};
+use crate::signals::{
+    fork::ForkFailure,
+    netlink::NetlinkChange,
+    rtnl::{RtnlWaits, WaitingNow},
+    tc::TcChange,
+};
 
 mod fds;
 
@@ -14,6 +19,15 @@ pub type BootNs = u64;
 pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
 
 impl Comm {
+    /// A name as the kernel would keep it.
+    #[must_use]
+    pub fn of(name: &str) -> Self {
+        let mut comm = Self::default();
+        let kept = probe_common::wire::COMM_LEN - 1;
+        comm.0.iter_mut().zip(name.bytes().take(kept)).for_each(|(to, from)| *to = from);
+        comm
+    }
+
     /// The bytes before the first NUL.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
@@ -79,6 +93,8 @@ pub enum Body {
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
+    /// Tasks that have waited for the RTNL mutex for a second or more, and still do.
+    RtnlWaiting(WaitingNow),
     /// Open fds of one process.
     ProcessFds(ProcessFds),
     /// A round through all processes' fds is over.
@@ -121,7 +137,8 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 4] = ["node_tasks", "process_fds", "fd_round", "cgroup_tasks"];
+    pub const LABELS: [&'static str; 5] =
+        ["node_tasks", "process_fds", "fd_round", "cgroup_tasks", "rtnl_waiting"];
 
     /// The kind of fact as a metric label.
     #[must_use]
@@ -131,6 +148,7 @@ impl Fact {
             Self::ProcessFds(_) => Self::LABELS[1],
             Self::FdRound(_) => Self::LABELS[2],
             Self::CgroupTasks(_) => Self::LABELS[3],
+            Self::RtnlWaiting(_) => Self::LABELS[4],
         }
     }
 }

@@ -30,7 +30,12 @@ use crate::{
     },
     signals::netlink,
     sinks::{self, Outlet, stdout},
-    source::{Source, poll, ring::LiveRing, seed},
+    source::{
+        Source,
+        poll::{self, rtnl::RtnlPoller},
+        ring::LiveRing,
+        seed,
+    },
     symbols::Symbols,
 };
 
@@ -127,9 +132,10 @@ async fn watch(
         stdout::run(format, &findings)
     });
     let stdout = stdout.map_err(failed("sink stdout"))?;
-    let Probe { mut ebpf, ring, counters, coverage } = probe;
+    let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;
-    let mut polls = poll::start(config).map_err(failed("pollers"))?;
+    let waits = Box::new(RtnlPoller(rtnl_waiting));
+    let mut polls = poll::start(config, vec![waits]).map_err(failed("pollers"))?;
     let _kernel_log = kernel_log::start(&mut ebpf);
     let mut tasks = JoinSet::new();
     let exporter = Exporter { metrics: Arc::clone(&metrics), counters };

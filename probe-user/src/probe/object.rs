@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
 };
 use thiserror::Error;
 
@@ -14,7 +14,10 @@ use super::{
     ladder::{Coverage, Ladder},
     refusal::chain,
 };
-use crate::kernel::{facts::Facts, fields::Offsets};
+use crate::{
+    kernel::{facts::Facts, fields::Offsets},
+    source::poll::rtnl::WaitingMap,
+};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nodeprobe.bpf.o"));
 
@@ -54,6 +57,7 @@ pub struct Probe {
     pub ebpf: Ebpf,
     pub ring: RingBuf<MapData>,
     pub counters: Counters,
+    pub rtnl_waiting: WaitingMap,
     pub coverage: Vec<Coverage>,
 }
 
@@ -92,7 +96,8 @@ impl Probe {
         release_parse_memory();
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
         let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
-        Ok(Self { ebpf, ring, counters, coverage })
+        let rtnl_waiting = take(&mut ebpf, "RTNL_WAITING", HashMap::try_from)?;
+        Ok(Self { ebpf, ring, counters, rtnl_waiting, coverage })
     }
 
     /// The user stacks that programs keep, by id; there once.

@@ -108,6 +108,15 @@ pub struct Wait {
     pub holder: Option<Party>,
 }
 
+/// Waits of a second or more that are not over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitingNow {
+    /// Tasks that wait.
+    pub tasks: u64,
+    /// The one that began first, as long as it is until now.
+    pub longest: Wait,
+}
+
 /// A task at one end of a wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Party {
@@ -124,8 +133,9 @@ pub struct Party {
 }
 
 impl Party {
-    /// `None` when the record names nobody.
-    fn of(party: &rtnl::Party) -> Option<Self> {
+    /// From the wire; `None` when it names nobody.
+    #[must_use]
+    pub fn of(party: &rtnl::Party) -> Option<Self> {
         let known = |comm: [u8; 16]| comm.first().is_some_and(|byte| *byte != 0);
         (party.tgid != 0 || known(party.comm)).then_some(Self {
             pid: party.tgid,

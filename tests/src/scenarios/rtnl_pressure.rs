@@ -26,7 +26,7 @@ pub const SCENARIO: Scenario = Scenario {
     name: "rtnl-pressure",
     summary: "link-storm makes and deletes 200 links at a time, pod-agent changes one now and then",
     expected: "rtnl-pressure: pod-agent waits for the ip of link-storm; resolved at its end",
-    config: "[rtnl]\nwindow = \"10s\"\nwarn_waited = \"2s\"\ncritical_waited = \"1h\"\n\
+    config: "[rtnl]\nwindow = \"10s\"\nwarn_waited = \"3s\"\ncritical_waited = \"1h\"\n\
              critical_wait = \"1h\"\nhold = \"1s\"\n",
     prelude: None,
     quiet: &[ONE_POD, LINK_SHOW],
@@ -43,7 +43,7 @@ pub const ONE_POD: Quiet =
 
 /// What operators loop over.
 pub const LINK_SHOW: Quiet =
-    Quiet { summary: "two loops of 100 ip link show", signal: "rtnl", play: shows };
+    Quiet { summary: "two loops of 50 ip link show", signal: "rtnl", play: shows };
 
 fn storm(stage: &Stage) -> Result<Played> {
     let (node, pod) = (Netns::create()?, Netns::create()?);
@@ -65,7 +65,7 @@ fn storm(stage: &Stage) -> Result<Played> {
         .is("/subject/process/comm", "ip")
         .is("/subject/process/parent/comm", "link-storm")
         .is("/subject/process/parent/pid", stormer.pid())
-        .at_least("/evidence/waited_ms", 2_000)
+        .at_least("/evidence/waited_ms", 3_000)
         .is("/evidence/holders/0/name", "link-storm")
         .is("/evidence/holders/0/pid", stormer.pid())
         .is("/evidence/holders/0/through", "ip")
@@ -87,7 +87,7 @@ fn pods(_: &Stage) -> Result<Silence> {
 }
 
 fn shows(_: &Stage) -> Result<Silence> {
-    let start = || Actor::start("operator", ["rtnl-show", "--count", "100"]);
+    let start = || Actor::start("operator", ["rtnl-show", "--count", "50"]);
     let (one, other) = (start()?, start()?);
     one.finish()?;
     other.finish()?;

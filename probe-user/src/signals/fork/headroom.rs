@@ -133,7 +133,7 @@ impl Headroom {
                     out.extend(self.cgroup(at, tasks, config));
                 }
             }
-            Fact::ProcessFds(_) | Fact::FdRound(_) => {}
+            Fact::ProcessFds(_) | Fact::FdRound(_) | Fact::RtnlWaiting(_) => {}
         }
     }
 

@@ -1,17 +1,22 @@
 //! How long tasks wait for the RTNL mutex, and for whom.
 
-use super::{evidence::RtnlEvidence, rules::PRESSURE, waits::Waits};
+use super::{WaitingNow, evidence::RtnlEvidence, rules::PRESSURE, waits::Waits};
 use crate::{
     config::rtnl::RtnlConfig,
-    event::{Body, BootNs, Context, Event},
+    event::{Body, BootNs, Context, Event, Fact},
     findings::{Condition, Evidence, Severity, Who},
     signals::Detector,
 };
+
+/// How long a look at the waits that are not over is good for (ns); it is taken each second.
+const LOOKED_LATELY: u64 = 3_000_000_000;
 
 /// The detector of the rtnl signal. There is one mutex on a node, so there is one condition.
 pub struct RtnlDetector {
     config: RtnlConfig,
     waits: Waits,
+    /// Waits that are not over, as they were when last looked at.
+    waiting: Option<(BootNs, WaitingNow)>,
     raised: Option<Severity>,
 }
 
@@ -19,13 +24,19 @@ impl RtnlDetector {
     /// A detector with the thresholds of `config`.
     #[must_use]
     pub fn new(config: &RtnlConfig) -> Self {
-        Self { config: config.clone(), waits: Waits::new(config.window.ns()), raised: None }
+        Self {
+            config: config.clone(),
+            waits: Waits::new(config.window.ns()),
+            waiting: None,
+            raised: None,
+        }
     }
 
     fn judge(&self, now: BootNs) -> Option<Severity> {
         let waits = self.waits.totals(now).all;
         if waits.waited_ns >= self.config.critical_waited.ns()
             || waits.longest_ns >= self.config.critical_wait.ns()
+            || self.stuck(now).is_some()
         {
             Some(Severity::Critical)
         } else {
@@ -33,10 +44,19 @@ impl RtnlDetector {
         }
     }
 
+    /// Waits that are not over and too long already.
+    fn stuck(&self, now: BootNs) -> Option<WaitingNow> {
+        let (seen, waiting) = self.waiting?;
+        let is_now = now.saturating_sub(seen) <= LOOKED_LATELY;
+        (is_now && waiting.longest.waited_ns >= self.config.critical_wait.ns()).then_some(waiting)
+    }
+
     fn condition(&self, severity: Severity, at: BootNs) -> Condition {
         let (holders, waiters) = (self.waits.holders(at), self.waits.waiters(at));
         // The one that the others wait for most. Its cgroup and process are looked up for the finding.
-        let culprit = holders.first().map(|(_, part)| part.latest);
+        let stuck = self.stuck(at);
+        let has_it = stuck.and_then(|waiting| waiting.longest.holder);
+        let culprit = has_it.or(holders.first().map(|(_, part)| part.latest));
         let who = culprit.map_or_else(Who::default, |party| Who {
             context: Context {
                 at,
@@ -51,7 +71,8 @@ impl RtnlDetector {
             limit_owner: None,
         });
         let totals = self.waits.totals(at);
-        let evidence = RtnlEvidence::of(self.config.window.ns(), totals, &holders, &waiters);
+        let evidence = RtnlEvidence::of(self.config.window.ns(), totals, &holders, &waiters)
+            .and_waiting(stuck);
         Condition {
             rule: &PRESSURE,
             key: 0,
@@ -66,9 +87,12 @@ impl RtnlDetector {
 
 impl Detector for RtnlDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
-        let Body::Rtnl(waits) = &event.body else { return };
         let now = event.context.at;
-        self.waits.add(now, waits);
+        match &event.body {
+            Body::Rtnl(waits) => self.waits.add(now, waits),
+            Body::Polled(Fact::RtnlWaiting(waiting)) => self.waiting = Some((now, *waiting)),
+            _ => return,
+        }
         // Only a change for the worse is worth a condition here; the tick renews it.
         let severity = self.judge(now);
         if severity > self.raised {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    WaitingNow,
     party::Agent,
     waits::{Part, Tally, Totals},
 };
@@ -28,6 +29,25 @@ pub struct RtnlEvidence {
     pub holders: Vec<Share>,
     /// Who waited. Most first, at most five.
     pub waiters: Vec<Share>,
+    /// Waits that are not over; there when one of them is too long already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<Waiting>,
+}
+
+/// Waits that are not over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    /// Tasks that have waited for a second or more.
+    pub tasks: u64,
+    /// The longest wait, until now (ms).
+    pub longest_ms: u64,
+    /// Name of the process that waits so long.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiter: Option<String>,
+    pub waiter_pid: u32,
+    /// Who had the mutex when that wait began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub holder: Option<String>,
 }
 
 /// The share of one agent.
@@ -67,7 +87,21 @@ impl RtnlEvidence {
             waits_in_sum: totals.in_sum.waits,
             holders: shares(holders),
             waiters: shares(waiters),
+            waiting: None,
         }
+    }
+
+    /// With the waits that are not over.
+    #[must_use]
+    pub fn and_waiting(self, waiting: Option<WaitingNow>) -> Self {
+        let waiting = waiting.map(|WaitingNow { tasks, longest }| Waiting {
+            tasks,
+            longest_ms: longest.waited_ns / MS,
+            waiter: longest.waiter.comm.text(),
+            waiter_pid: longest.waiter.pid,
+            holder: longest.holder.as_ref().map(|holder| Agent::behind(holder).name()),
+        });
+        Self { waiting, ..self }
     }
 
     /// One sentence for the finding.
@@ -83,8 +117,16 @@ impl RtnlEvidence {
         let worst = self.waiters.first().map_or_else(String::new, |waiter| {
             format!("; {} waited most, {} s", waiter.name, seconds(waiter.waited_ms))
         });
+        let waiting = self.waiting.as_ref().map_or_else(String::new, |waiting| {
+            let holder = waiting.holder.as_deref().unwrap_or("somebody unknown");
+            format!(
+                "{} tasks still wait for the RTNL mutex, the first for {} s, since {holder} had it; ",
+                waiting.tasks,
+                seconds(waiting.longest_ms),
+            )
+        });
         format!(
-            "tasks waited {} s for the RTNL mutex in {} s ({} waits, the longest {} s){whom}{worst}",
+            "{waiting}tasks waited {} s for the RTNL mutex in {} s ({} waits, the longest {} s){whom}{worst}",
             seconds(self.waited_ms),
             self.window_seconds,
             self.waits,

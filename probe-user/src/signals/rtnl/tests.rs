@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     config::rtnl::RtnlConfig,
+    event::Fact,
     findings::{Condition, Evidence, Severity},
     signals::testing::{Bench, MINUTE, SECOND, comm, verdicts},
 };
@@ -212,4 +213,26 @@ fn records_keep_who_waited_and_who_had_the_mutex() {
     let record = RtnlShortRecord { header, waits: 4, waited_ns: 5 };
     let body = decode::decode(decode::as_bytes(&record)).unwrap().body;
     assert_eq!(body, Body::Rtnl(RtnlWaits::Many { waits: 4, waited_ns: 5 }));
+}
+
+#[test]
+fn a_mutex_that_is_never_given_back_is_critical() {
+    let mut bench = bench();
+    let mut waits = |at: u64, ns: u64| {
+        let wait =
+            Wait { waited_ns: ns, waiter: program("kubelet", 5), holder: Some(worker("netns")) };
+        let fact = Fact::RtnlWaiting(WaitingNow { tasks: 3, longest: wait });
+        bench.at(at, Body::Polled(fact))
+    };
+    assert!(waits(START, 5 * SECOND - 1).is_empty());
+    let raised = waits(START + SECOND, 6 * SECOND - 1);
+    assert_eq!(verdicts(&raised), [("rtnl-pressure", Severity::Critical)]);
+    assert_eq!(raised[0].who.context.pid, 94, "whoever had it when the first began to wait");
+    let waiting = evidence(&raised[0]).waiting.as_ref().expect("waits");
+    assert_eq!((waiting.tasks, waiting.longest_ms, waiting.waiter_pid), (3, 5_999, 5));
+    assert!(evidence(&raised[0]).summary().starts_with(
+        "3 tasks still wait for the RTNL mutex, the first for 5.9 s, since netns cleanup had it; tasks"
+    ));
+    assert_eq!(bench.tick(START + 4 * SECOND).len(), 1, "it holds");
+    assert!(bench.tick(START + 5 * SECOND).is_empty(), "nobody waits any more");
 }

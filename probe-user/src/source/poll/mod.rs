@@ -17,6 +17,7 @@ use crate::{
 mod fds;
 mod node;
 mod pids;
+pub mod rtnl;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
@@ -30,7 +31,7 @@ pub trait Poller: Send {
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>);
 }
 
-/// Every poller.
+/// Every poller that needs nothing of the kernel side.
 fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
     let fork = Duration::from_nanos(config.fork.poll.ns());
     vec![
@@ -55,13 +56,14 @@ impl Polls {
     }
 }
 
-/// Starts the pollers.
+/// Starts the pollers, and `more` that read what the kernel side keeps.
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start(config: &Config) -> io::Result<Polls> {
+pub fn start(config: &Config, more: Vec<Box<dyn Poller>>) -> io::Result<Polls> {
     let (to, from) = channel(QUEUE);
-    let pollers = pollers(config);
+    let mut pollers = pollers(config);
+    pollers.extend(more);
     thread::Builder::new()
         .name("pollers".into())
         .stack_size(256 * 1024)
