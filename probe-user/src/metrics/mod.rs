@@ -36,7 +36,6 @@ pub struct Metrics {
     enrich_misses: IntCounter,
     seeded: IntCounterVec,
     polled: IntCounterVec,
-    /// What became of the frames of stacks, by outcome.
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
@@ -180,9 +179,7 @@ impl Metrics {
             self.decode_errors.with_label_values(&[reason]);
         }
         self.seeded.with_label_values(&[netlink::SIGNAL.name]);
-        for outcome in Outcome::LABELS {
-            self.symbolized.with_label_values(&[outcome]);
-        }
+        let _ = Outcome::LABELS.map(|outcome| self.symbolized.with_label_values(&[outcome]));
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
         }
