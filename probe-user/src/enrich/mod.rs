@@ -118,8 +118,12 @@ impl Enricher {
             return true;
         };
         let pid = condition.who.context.pid;
-        let named = evidence.birthplaces.iter_mut().map(|place| place.name(pid, symbols));
-        named.fold(true, |all, named| all && named)
+        // All of them are asked for, also behind one that is not known yet.
+        let mut named = true;
+        for place in &mut evidence.birthplaces {
+            named &= place.name(pid, symbols);
+        }
+        named
     }
 
     /// Lookups that found nothing.

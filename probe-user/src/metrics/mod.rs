@@ -42,7 +42,6 @@ pub struct Metrics {
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     polled: IntCounterVec,
-    /// What became of the frames of stacks, by outcome.
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,

@@ -62,7 +62,7 @@ fn trace(stacks: &StackTraceMap<MapData>, site: Site, count: impl Fn(Outcome)) -
 }
 
 /// Forgets the stacks of processes that are gone.
-fn forget_dead(known: &Mutex<Known>) {
+pub fn forget_dead(known: &Mutex<Known>) {
     let pids: FxHashSet<u32> = lock(known).sites.iter().map(|(site, _)| site.pid).collect();
     let is_gone = |pid: &u32| !fs::exists(format!("/proc/{pid}")).unwrap_or(true);
     let gone: FxHashSet<u32> = pids.into_iter().filter(is_gone).collect();
@@ -75,7 +75,7 @@ fn forget_dead(known: &Mutex<Known>) {
 }
 
 /// Stacks that were forgotten and that no other process shares.
-fn unused(known: &mut Known) -> Vec<u32> {
+pub fn unused(known: &mut Known) -> Vec<u32> {
     if known.forgotten.is_empty() {
         return Vec::new();
     }

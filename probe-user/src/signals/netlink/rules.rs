@@ -11,7 +11,10 @@ pub static LEAK: Rule = Rule {
                `netlink.warn_open` that rose in `netlink.rising_percent` of the last `netlink.buckets` buckets \
                warn, `netlink.critical_open` are critical. Rising ones are critical, too, when the line through \
                the history (least squares, R² of at least 75 %) brings the process to 80 % of its soft RLIMIT_NOFILE \
-               within 24 hours; its fds and its limit are looked up every `fd.poll`.",
+               within 24 hours; its fds and its limit are looked up every `fd.poll`. `birthplaces` are the user \
+               stacks of the calls that made the open sockets, the three with most; the first eight sockets of \
+               a process, and those older than the agent, have none. C and Rust programs need frame pointers for \
+               more than the innermost function, and a symbol table for its name; Go programs need neither.",
     keys: &[
         "netlink.warn_open",
         "netlink.critical_open",
@@ -25,6 +28,6 @@ pub static LEAK: Rule = Rule {
                    A daemon with one socket a network namespace stays quiet. A socket that dup, fork or \
                    SCM_RIGHTS copied is one.",
     advice: "Something in this process opens a netlink socket on each round and forgets it; restart \
-             the process to win time and look for a handle that is made in a loop (Calico 3.29.0 \
-             did in findHostMTU, fixed by #9609).",
+             the process to win time and look at the functions in `birthplaces` for a handle that is made \
+             in a loop (Calico 3.29.0 did in findHostMTU, fixed by #9609).",
 };
