@@ -9,7 +9,7 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
+    fork_causes, fork_pids_max, lifecycle, netlink_leak, netlink_seed, quiet_control, tc_agents,
     tc_handle_toggle,
 };
 
@@ -21,6 +21,7 @@ pub const ALL: &[Scenario] = &[
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
     netlink_seed::SCENARIO,
+    lifecycle::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

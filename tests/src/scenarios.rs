@@ -2,6 +2,7 @@
 
 pub mod fork_causes;
 pub mod fork_pids_max;
+pub mod lifecycle;
 pub mod netlink_leak;
 pub mod netlink_seed;
 pub mod quiet_control;

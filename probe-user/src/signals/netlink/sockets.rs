@@ -1,6 +1,6 @@
 //! The table of open sockets and of those who hold them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::FxHashMap;
 
@@ -8,6 +8,10 @@ use crate::event::{BootNs, Context};
 
 /// Sockets remembered at once; more are counted and left out.
 const MOST_SOCKETS: usize = 65_536;
+
+/// Holders remembered at once; sockets of more are counted and left out. A holder has a history, so
+/// it takes ten times what a socket does.
+const MOST_HOLDERS: usize = 8_192;
 
 /// A process and a netlink protocol.
 pub type Holder = (u32, u32);
@@ -59,7 +63,7 @@ struct Socket {
 #[derive(Default)]
 pub struct Sockets {
     sockets: FxHashMap<u64, Socket>,
-    holders: FxHashMap<Holder, Holding>,
+    holders: BTreeMap<Holder, Holding>,
     left_out: u64,
 }
 
@@ -74,11 +78,12 @@ impl Sockets {
         context: &Context,
     ) -> Option<Holder> {
         self.close(id);
-        if self.sockets.len() >= MOST_SOCKETS {
+        let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
+        let full = self.holders.len() >= MOST_HOLDERS && !self.holders.contains_key(&holder);
+        if full || self.sockets.len() >= MOST_SOCKETS {
             self.left_out += 1;
             return None;
         }
-        let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
         self.sockets.insert(id, Socket { holder, netns, opened: context.at, seeded });
         let holding = self.holders.entry(holder).or_insert_with(|| Holding {
             open: 0,
@@ -115,7 +120,7 @@ impl Sockets {
 
     /// Notes the end of a process and of all it still had.
     pub fn forget(&mut self, pid: u32) {
-        if !self.holders.keys().any(|(holder, _)| *holder == pid) {
+        if self.holders.range((pid, 0)..=(pid, u32::MAX)).next().is_none() {
             return;
         }
         self.sockets.retain(|_, socket| socket.holder.0 != pid);
