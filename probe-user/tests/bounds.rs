@@ -9,6 +9,7 @@ use std::{
 use probe_common::wire::kind;
 use support::{SECOND, filter, link_gone, pipeline, refused_clone, socket, sum};
 
+#[cfg(test)]
 mod support;
 
 /// Of each: processes, interfaces, cgroups.
