@@ -5,6 +5,7 @@ use probe_common::wire::kind;
 use proptest::prelude::*;
 use support::{SECOND, filter, link_gone, pipeline, refused_clone, socket, sum};
 
+#[cfg(test)]
 mod support;
 
 const NOW: u64 = 7_200 * SECOND;

@@ -9,9 +9,9 @@ use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, netlink_birthplace,
-    netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure, tc_agents,
-    tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep, who_pod,
+    fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
+    netlink_birthplace, netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure,
+    tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -32,6 +32,7 @@ pub const ALL: &[Scenario] = &[
     fd_leak::SCENARIO,
     netlink_birthplace::SCENARIO,
     who_pod::SCENARIO,
+    lifecycle::SCENARIO,
     quiet_control::SCENARIO,
 ];
 

@@ -5,6 +5,7 @@ pub mod fork_causes;
 pub mod fork_headroom;
 pub mod fork_node_limits;
 pub mod fork_pids_max;
+pub mod lifecycle;
 pub mod netlink_birthplace;
 pub mod netlink_leak;
 pub mod netlink_seed;

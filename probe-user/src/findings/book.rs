@@ -162,11 +162,11 @@ fn sent(episode: &mut Episode, incidents: &mut Incidents) -> Finding {
     episode.finding.clone()
 }
 
-/// A hash of what and when: the same in every revision, unlike that of any other episode on this
+/// A hash of rule, subject and time: the same in every revision, unlike that of any other episode on this
 /// node.
 fn number(condition: &Condition) -> u64 {
     let mut hasher = FxHasher::default();
-    (condition.key, condition.at).hash(&mut hasher);
+    (condition.rule.name, condition.key, condition.at).hash(&mut hasher);
     hasher.finish()
 }
 

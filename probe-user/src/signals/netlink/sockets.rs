@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{VecDeque, hash_map::Entry},
+    collections::{BTreeMap, VecDeque, hash_map::Entry},
     hash::Hash,
 };
 
@@ -16,6 +16,10 @@ use crate::{
 
 /// Sockets remembered at once; more are counted and left out.
 const MOST_SOCKETS: usize = 65_536;
+
+/// Holders remembered at once; sockets of more are counted and left out. A holder has a history, so
+/// it takes ten times what a socket does.
+const MOST_HOLDERS: usize = 8_192;
 
 /// A process and a netlink protocol.
 pub type Holder = (u32, u32);
@@ -78,7 +82,7 @@ struct Socket {
 #[derive(Default)]
 pub struct Sockets {
     sockets: FxHashMap<u64, Socket>,
-    holders: FxHashMap<Holder, Holding>,
+    holders: BTreeMap<Holder, Holding>,
     left_out: u64,
 }
 
@@ -93,11 +97,12 @@ impl Sockets {
         context: &Context,
     ) -> Option<Holder> {
         self.close(id);
-        if self.sockets.len() >= MOST_SOCKETS {
+        let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
+        let full = self.holders.len() >= MOST_HOLDERS && !self.holders.contains_key(&holder);
+        if full || self.sockets.len() >= MOST_SOCKETS {
             self.left_out += 1;
             return None;
         }
-        let (holder, netns) = ((context.pid, protocol), context.netns.unwrap_or(0));
         self.sockets.insert(id, Socket { holder, netns, opened: context.at, birth });
         let holding = self.holders.entry(holder).or_insert_with(|| Holding {
             open: 0,
@@ -165,7 +170,7 @@ impl Sockets {
     /// Whether a process holds sockets.
     #[must_use]
     pub fn holds(&self, pid: u32) -> bool {
-        self.holders.keys().any(|(holder, _)| *holder == pid)
+        self.holders.range((pid, 0)..=(pid, u32::MAX)).next().is_some()
     }
 
     /// All holders with what they hold.
