@@ -126,7 +126,6 @@ impl Pod {
     }
 
     /// The finding must be about its network namespace.
-    #[must_use]
     pub fn owns_netns(&self, expected: Expectation) -> Result<Expectation> {
         Ok(expected
             .is("/subject/netns", self.netns.inum()?)

@@ -187,7 +187,7 @@ mod tests {
         assert!(proc.pids().contains(&std::process::id()));
         assert_eq!(proc.stat(0x7fff_ffff), Err(Absent::Gone));
         let nowhere = Proc::find(Path::new("/nonexistent"));
-        assert_eq!(nowhere.root.is_none_or(|root| root == Path::new("/proc")), true);
+        assert!(nowhere.root.is_none_or(|root| root == Path::new("/proc")));
     }
 
     #[test]
