@@ -11,7 +11,7 @@ use super::{
     cgroup::PidsHierarchy,
     identity::Identities,
     misses::Misses,
-    process::proc::Proc,
+    process::proc::{KTHREADD, Proc},
     subject::{Identity, NetnsOwner},
 };
 use crate::event::BootNs;
@@ -23,8 +23,10 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
 const MOST_NAMESPACES: usize = 4_096;
 const MOST_MEMBERS: usize = 8;
 
-/// How long a list of processes by namespace is good for (ns).
-const FRESH: BootNs = 1_000_000_000;
+/// Times in a second that processes are listed by namespace: some milliseconds each. In a storm of
+/// findings an older list must do.
+const LISTS_A_SECOND: u32 = 8;
+const SECOND: BootNs = 1_000_000_000;
 
 /// The process that tells whose a namespace is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,9 @@ pub struct NetnsOwners {
     known: LruCache<u32, (Witness, NetnsOwner)>,
     /// The lowest pids in each namespace, and when they were listed.
     members: FxHashMap<u32, Vec<u32>>,
-    listed_at: Option<BootNs>,
+    listed_at: BootNs,
+    /// Lists since the beginning of this second.
+    lists: (BootNs, u32),
 }
 
 /// What the owners are read from.
@@ -52,7 +56,7 @@ pub struct Sources<'a> {
 impl Default for NetnsOwners {
     fn default() -> Self {
         let known = LruCache::new(REMEMBERED);
-        Self { known, members: FxHashMap::default(), listed_at: None }
+        Self { known, members: FxHashMap::default(), listed_at: 0, lists: (0, 0) }
     }
 }
 
@@ -67,7 +71,7 @@ impl NetnsOwners {
         sources: &mut Sources<'_>,
     ) -> Option<NetnsOwner> {
         // Without it, the pods that share the node's would own it.
-        if sources.proc.netns(1)? == netns {
+        if sources.proc.netns(KTHREADD)? == netns {
             return Some(NetnsOwner::Host);
         }
         if let Some((witness, owner)) = self.known.get(&netns)
@@ -76,9 +80,11 @@ impl NetnsOwners {
         {
             return Some(owner.clone());
         }
-        if self.listed_at.is_none_or(|then| now.saturating_sub(then) >= FRESH) {
+        // A list from before the event may know another namespace by that number, or none.
+        let stale = self.listed_at <= at || now.saturating_sub(self.listed_at) >= SECOND;
+        if stale && self.may_list(now) {
             self.list(sources.proc);
-            self.listed_at = Some(now);
+            self.listed_at = now;
         }
         let members = self.members.get(&netns)?;
         let told = members.iter().filter_map(|pid| tell(*pid, netns, at, sources));
@@ -87,6 +93,15 @@ impl NetnsOwners {
         })?;
         self.known.put(netns, (witness, owner.clone()));
         Some(owner)
+    }
+
+    fn may_list(&mut self, now: BootNs) -> bool {
+        let (begun, lists) = &mut self.lists;
+        if now.saturating_sub(*begun) >= SECOND {
+            (*begun, *lists) = (now, 0);
+        }
+        *lists += 1;
+        *lists <= LISTS_A_SECOND
     }
 
     fn list(&mut self, proc: &Proc) {
@@ -126,7 +141,7 @@ fn tell(
     if started > at || !witness.is_still_in(netns, sources.proc) {
         return None;
     }
-    let owner = match sources.identities.of_path(&path, sources.misses) {
+    let owner = match sources.identities.of_path_again(&path, sources.misses) {
         Identity { pod: Some(pod), .. } => NetnsOwner::Pod(pod),
         Identity { container: Some(container), .. } => NetnsOwner::Container(container),
         Identity { .. } => return None,
@@ -142,7 +157,6 @@ mod tests {
     const UID: &str = "1f3a9c52-7d4e-4b21-9a0c-5e6f7a8b9c0d";
     const OTHER: &str = "2f3a9c52-7d4e-4b21-9a0c-5e6f7a8b9c0d";
     const HOST: u32 = 100;
-    const SECOND: BootNs = 1_000_000_000;
 
     struct Bench {
         tree: Tree,
@@ -153,7 +167,7 @@ mod tests {
     impl Bench {
         fn new() -> Self {
             let tree = Tree::new("netns");
-            tree.process(1, "systemd", 0, 0, HOST, "/init.scope");
+            tree.process(2, "kthreadd", 0, 0, HOST, "/");
             tree.process(9, "kubelet", 1, 50, HOST, "/system.slice/kubelet.service");
             tree.process(60, "tcpdump", 9, 120, 200, "/user.slice");
             tree.process(70, "app", 9, 300, 200, &format!("/kubepods/pod{OTHER}"));
@@ -210,9 +224,22 @@ mod tests {
     #[test]
     fn without_the_nodes_own_nobody_owns_any() {
         let mut bench = Bench::new();
-        bench.tree.remove("1");
+        bench.tree.remove("2");
         assert_eq!(bench.owner(HOST, 10, 10), None);
         assert_eq!(bench.owner(200, 10, 10), None);
+    }
+
+    #[test]
+    fn a_namespace_younger_than_the_list_is_found() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.owner(200, 10, 10).as_deref(), Some(UID));
+        bench.tree.process(90, "pause", 9, 990, 300, &format!("/kubepods/pod{OTHER}"));
+        assert_eq!(bench.owner(300, 10, 10).as_deref(), Some(OTHER));
+        // Not without end in one second.
+        (0..LISTS_A_SECOND).for_each(|_| drop(bench.owner(500, 10, 10)));
+        bench.tree.process(91, "pause", 9, 990, 400, &format!("/kubepods/pod{OTHER}"));
+        assert_eq!(bench.owner(400, 10, 10), None);
+        assert_eq!(bench.owner(400, 10, 11).as_deref(), Some(OTHER));
     }
 
     #[test]

@@ -63,17 +63,20 @@ impl Pod {
         let sandbox = pod.child(format!("cri-containerd-{sandbox_id}.scope"))?;
         let container = pod.child(format!("cri-containerd-{id}.scope"))?;
         let netns = Netns::create()?;
+        let (name, container_name) = (name.to_owned(), format!("{name}-main"));
+        let mut files = Files::default();
+        match told {
+            Told::ByContainerd => {
+                files.bundle(&sandbox_id, &name, None, &uid)?;
+                files.bundle(&id, &name, Some(&container_name), &uid)?;
+            }
+            Told::ByKubelet => files.logs(&id, &name, &container_name, &uid)?,
+        }
         let mut args = vec!["netlink-hold".into(), "--count".into(), "1".into()];
         args.extend(place(&sandbox, &netns));
         let mut sandbox_process = Actor::start("pause", args)?;
         sandbox_process.done()?;
 
-        let (name, container_name) = (name.to_owned(), format!("{name}-main"));
-        let mut files = Files::default();
-        match told {
-            Told::ByContainerd => files.bundle(&id, &name, &container_name, &uid)?,
-            Told::ByKubelet => files.logs(&id, &name, &container_name, &uid)?,
-        }
         Ok(Self {
             name,
             container_name,
@@ -123,10 +126,11 @@ impl Pod {
     }
 
     /// The finding must be about its network namespace.
-    #[must_use]
     pub fn owns_netns(&self, expected: Expectation) -> Result<Expectation> {
         Ok(expected
             .is("/subject/netns", self.netns.inum()?)
+            .is("/subject/netns_owner/pod/name", self.name.clone())
+            .is("/subject/netns_owner/pod/namespace", NAMESPACE)
             .is("/subject/netns_owner/pod/uid", self.uid.clone()))
     }
 }
@@ -141,21 +145,26 @@ fn place(cgroup: &PidsCgroup, netns: &Netns) -> [OsString; 4] {
 struct Files(Vec<PathBuf>);
 
 impl Files {
-    /// What containerd's CRI plugin writes for its shim, and some of what stands around that.
-    fn bundle(&mut self, id: &str, pod: &str, container: &str, uid: &str) -> Result<()> {
-        let spec = json!({
+    /// What containerd's CRI plugin writes for its shim, and some of what stands around that, for a
+    /// container or the sandbox.
+    fn bundle(&mut self, id: &str, pod: &str, container: Option<&str>, uid: &str) -> Result<()> {
+        let mut spec = json!({
             "ociVersion": "1.2.0",
             "process": { "args": ["/usr/bin/start_runit"], "cwd": "/" },
             "hostname": "node-1",
             "annotations": {
-                "io.kubernetes.cri.container-name": container,
-                "io.kubernetes.cri.container-type": "container",
+                "io.kubernetes.cri.container-type": "sandbox",
                 "io.kubernetes.cri.image-name": "quay.io/calico/node:v3.28.2",
                 "io.kubernetes.cri.sandbox-name": pod,
                 "io.kubernetes.cri.sandbox-namespace": NAMESPACE,
                 "io.kubernetes.cri.sandbox-uid": uid,
             },
         });
+        if let Some(name) = container {
+            let annotations = &mut spec["annotations"];
+            annotations["io.kubernetes.cri.container-type"] = "container".into();
+            annotations["io.kubernetes.cri.container-name"] = name.into();
+        }
         let task = Path::new("run/containerd/io.containerd.runtime.v2.task/k8s.io").join(id);
         let bundle = self.directory(&task)?;
         let file = bundle.join("config.json");

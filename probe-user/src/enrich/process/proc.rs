@@ -17,6 +17,10 @@ const CMDLINE: usize = 4_096;
 /// A hundredth of a second, in which /proc tells times (`USER_HZ`, time(7)) (ns).
 const TICK: BootNs = 10_000_000;
 
+/// The parent of all kernel threads, `rest_init()` in init/main.c: always the second process of the
+/// initial pid namespace, always in the initial network namespace.
+pub const KTHREADD: u32 = 2;
+
 /// Processes listed at once, as many as 32-bit kernels have pids; more are left out.
 const MOST: usize = 32_768;
 
@@ -61,9 +65,8 @@ impl Proc {
     /// of another pid namespace, nothing is known of any process.
     #[must_use]
     pub fn find(host_root: &Path) -> Self {
-        // Its second process is the parent of all kernel threads, `rest_init()` in init/main.c.
         let initial = |root: &Path| {
-            let comm = read::beginning(&root.join("2/comm"), LONGEST);
+            let comm = read::beginning(&root.join(format!("{KTHREADD}/comm")), LONGEST);
             comm.is_ok_and(|comm| comm == b"kthreadd\n")
         };
         let candidates = [host_root.join("proc"), PathBuf::from("/proc")];
@@ -184,7 +187,7 @@ mod tests {
         assert!(proc.pids().contains(&std::process::id()));
         assert_eq!(proc.stat(0x7fff_ffff), Err(Absent::Gone));
         let nowhere = Proc::find(Path::new("/nonexistent"));
-        assert_eq!(nowhere.root.is_none_or(|root| root == Path::new("/proc")), true);
+        assert!(nowhere.root.is_none_or(|root| root == Path::new("/proc")));
     }
 
     #[test]
