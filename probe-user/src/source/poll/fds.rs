@@ -138,8 +138,8 @@ impl Poller for FdPoller {
         let (processes, left_out) = self.count_all(at, until, &mut own);
         let not_told_apart = self.break_down(until, &mut own);
         facts.append(&mut own);
-        let round =
-            FdRound { files: node_files(&self.proc), processes, left_out: left_out + not_closely };
+        let files = node_files(&self.proc);
+        let round = FdRound { files, processes, left_out, not_told_apart };
         facts.push(of_node(at, Fact::FdRound(round)));
     }
 }
