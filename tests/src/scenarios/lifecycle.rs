@@ -33,12 +33,12 @@ pub const SCENARIO: Scenario = Scenario {
 
 fn again(stage: &Stage) -> Result<Played> {
     let cgroup = PidsCgroup::create(PIDS_MAX)?;
-    let (mut first, since) = fork_fail("batch-job", FAILURES, &cgroup, "cgroup")?;
+    let (mut first, since) = fork_fail("batch-job", FAILURES, &cgroup, "cgroup", &[])?;
     first.done()?;
     drop(first);
     stage.reporter.progress("waiting for the first episode to end");
     thread::sleep(QUIET);
-    let (mut second, _) = fork_fail("batch-job", FAILURES, &cgroup, "cgroup")?;
+    let (mut second, _) = fork_fail("batch-job", FAILURES, &cgroup, "cgroup", &[])?;
     second.done()?;
     let expected = refused_in(&cgroup, "").is("/flaps", 1).at_least("/revision", 3);
     let props: Vec<Box<dyn Any>> = vec![Box::new(second), Box::new(cgroup)];
@@ -48,9 +48,9 @@ fn again(stage: &Stage) -> Result<Played> {
 fn common_limit(_: &Stage) -> Result<Played> {
     let pods = PidsCgroup::create(PIDS_MAX)?;
     let (one, other) = (pods.child("one")?, pods.child("other")?);
-    let (mut first, since) = fork_fail("java", FAILURES, &one, "cgroup")?;
+    let (mut first, since) = fork_fail("java", FAILURES, &one, "cgroup", &[])?;
     first.done()?;
-    let (mut second, _) = fork_fail("batch-job", FAILURES, &other, "cgroup")?;
+    let (mut second, _) = fork_fail("batch-job", FAILURES, &other, "cgroup", &[])?;
     second.done()?;
     let line = format!("/{} is reached -> java and batch-job cannot fork", pods.name());
     let expected = vec![
