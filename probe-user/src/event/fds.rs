@@ -42,8 +42,10 @@ pub struct FdRound {
     pub files: Option<NodeFiles>,
     /// Processes looked at.
     pub processes: u64,
-    /// Processes not looked at, or not closely enough: no time or no room.
+    /// Processes not looked at: no time or no room.
     pub left_out: u64,
+    /// Suspects whose fds were not told apart, likewise.
+    pub not_told_apart: u64,
 }
 
 /// Open files of the whole node, `/proc/sys/fs/file-nr` of proc_sys_fs(5).

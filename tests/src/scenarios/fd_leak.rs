@@ -16,7 +16,7 @@ pub const SCENARIO: Scenario = Scenario {
     summary: "daemons leak eventfds, inotify instances, pidfds, eBPF maps and connections; one is out of fds",
     expected: "fd-leak about each with the kind that grows, critical where its limit is near; fd-exhausted about \
                the one at its limit; resolved at their end",
-    config: "[fd]\npoll = \"1s\"\nbuckets = 8\nhold = \"2s\"\n",
+    config: "[fd]\npoll = \"1s\"\nwarn_open = 256\nbuckets = 8\nhold = \"2s\"\n",
     prelude: None,
     quiet: &[FLAT, SAW],
     acts: &[
@@ -35,7 +35,7 @@ pub const FLAT: Quiet =
 
 /// Fds that come and go, likewise.
 pub const SAW: Quiet = Quiet {
-    summary: "a server with 1,100 fds that opens as many more and closes them, every 3 s",
+    summary: "a server with 270 fds that opens as many more and closes them, every 3 s",
     signal: "fd",
     play: saw,
 };
@@ -57,7 +57,7 @@ const FAR: u64 = 1_048_576;
 
 /// The first has a limit that its leak reaches within minutes.
 const LEAKS: [Leak; 5] = [
-    Leak { base: 300, limit: 1_024, ..slow("eventfd", "eventfd") },
+    Leak { limit: 1_024, ..slow("eventfd", "eventfd") },
     slow("inotify", "inotify"),
     slow("pidfd", "pidfd"),
     slow("bpf-map", "bpf-map"),
@@ -65,7 +65,7 @@ const LEAKS: [Leak; 5] = [
 ];
 
 const fn slow(workload: &'static str, kind: &'static str) -> Leak {
-    Leak { workload, kind, base: 1_000, limit: FAR }
+    Leak { workload, kind, base: 260, limit: FAR }
 }
 
 fn leaks(_: &Stage) -> Result<Played> {
@@ -121,7 +121,7 @@ fn flat(_: &Stage) -> Result<Silence> {
 }
 
 fn saw(_: &Stage) -> Result<Silence> {
-    let mut server = Actor::start("busy-server", ["fd-saw", "--base", "1100"])?;
+    let mut server = Actor::start("busy-server", ["fd-saw", "--base", "270"])?;
     server.done()?;
     Ok(Silence { events: ROUNDS, props: vec![Box::new(server)] })
 }

@@ -24,8 +24,10 @@ const NOTEWORTHY: u64 = 64;
 const LEAST_LIMIT: u64 = 64;
 /// How well a line must fit the history to be a leak (percent, R²).
 const LINE: u64 = 75;
-/// Rounds after which a process that nobody tells of is forgotten.
+/// Rounds after which a process that nobody tells of is forgotten,
 const ROUNDS: u64 = 3;
+/// and the time that looking may take besides (ns).
+const SLACK: u64 = 30_000_000_000;
 
 /// A process: its id and its start. The node is `(0, 0)`.
 type Holder = (u32, u64);
@@ -59,7 +61,7 @@ impl FdDetector {
     }
 
     fn round(&mut self, at: BootNs, round: &FdRound, out: &mut Vec<Condition>) {
-        self.left_out += round.left_out;
+        self.left_out += round.left_out + round.not_told_apart;
         if let Some(NodeFiles { allocated, max }) = round.files {
             let history = self.holders.entry(NODE, History::default);
             let context = Context { at, ..Context::default() };
@@ -83,7 +85,8 @@ impl Detector for FdDetector {
     }
 
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
-        let (config, patience) = (&self.config, self.config.poll.ns().saturating_mul(ROUNDS));
+        let config = &self.config;
+        let patience = config.poll.ns().saturating_mul(ROUNDS).saturating_add(SLACK);
         self.holders.retain(|holder, history| {
             let known = now.saturating_sub(history.who.at) <= patience;
             if known {

@@ -40,7 +40,9 @@ impl Aged for History {
 impl History {
     /// Notes a look. `buckets` rises are kept (one more look).
     pub fn note(&mut self, who: Context, open: u64, limit: Option<u64>, buckets: usize) {
-        (self.who, self.open, self.limit) = (who, open, limit);
+        // Only a closer look tells the cgroup.
+        let cgroup = who.cgroup.or(self.who.cgroup);
+        (self.who, self.open, self.limit) = (Context { cgroup, ..who }, open, limit);
         if open <= self.peak / 2 {
             self.came_back_from = self.came_back_from.max(self.peak);
             self.peak = 0;

@@ -28,7 +28,7 @@ const TOLD_OF: u64 = 16;
 /// Processes looked at closely in a round, those with the most fds first.
 const MOST_SUSPECTS: usize = 32;
 /// Time after which a round begins nothing more.
-const LONGEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(5);
 
 /// Looks at the fds of all processes.
 pub struct FdPoller {
@@ -136,10 +136,10 @@ impl Poller for FdPoller {
         let until = Instant::now() + LONGEST;
         let mut own = Vec::new();
         let (processes, left_out) = self.count_all(at, until, &mut own);
-        let not_closely = self.break_down(until, &mut own);
+        let not_told_apart = self.break_down(until, &mut own);
         facts.append(&mut own);
-        let round =
-            FdRound { files: node_files(&self.proc), processes, left_out: left_out + not_closely };
+        let files = node_files(&self.proc);
+        let round = FdRound { files, processes, left_out, not_told_apart };
         facts.push(of_node(at, Fact::FdRound(round)));
     }
 }

@@ -21,14 +21,20 @@ pub fn of(process: &Path, open: u64) -> Option<FdKinds> {
     let sampled = open.div_ceil(MOST_LINKS).max(1);
     let mut tally = Tally::default();
     let mut sockets = Vec::new();
-    for entry in fs::read_dir(process.join("fd")).ok()? {
-        let Ok(entry) = entry else { continue };
-        let number = entry.file_name().to_str().and_then(|name| name.parse().ok());
-        if number.is_none_or(|number| !is_sampled(number, sampled)) {
-            continue;
-        }
+    let directory = process.join("fd");
+    let numbers: Box<dyn Iterator<Item = u64>> = match sampled {
+        1 => Box::new(
+            fs::read_dir(&directory)
+                .ok()?
+                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()),
+        ),
+        // The lowest number that is free is given out, so so many are nearly all below this. The
+        // kernel would keep an inode for each entry of a directory that is listed.
+        _ => Box::new((0..open).filter(|number| is_sampled(*number, sampled))),
+    };
+    for number in numbers {
         // It may be closed by now.
-        let Ok(link) = fs::read_link(entry.path()) else { continue };
+        let Ok(link) = fs::read_link(directory.join(number.to_string())) else { continue };
         let link = link.to_string_lossy();
         match link.strip_prefix("socket:[").and_then(|rest| rest.strip_suffix(']')?.parse().ok()) {
             Some(inode) => sockets.push(inode),
