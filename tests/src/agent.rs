@@ -135,11 +135,8 @@ impl Agent {
     /// Events of a signal the agent has taken in so far; rounds, when it is a polled one.
     pub fn events(&self, signal: &str) -> Result<u64> {
         let text = self.scrape()?;
-        let rounds = metrics::sum(
-            &text,
-            "nodeprobe_polled_total",
-            &[("fact", format!("{signal}_round").as_str())],
-        );
+        let round = format!("{signal}_round");
+        let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
         Ok(rounds + metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]))
     }
 
