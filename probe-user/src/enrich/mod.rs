@@ -13,7 +13,7 @@ use crate::{
     findings::{Condition, Evidence},
     signals::{
         fork::{Cause, ForkEvidence},
-        netlink::NetlinkChange,
+        netlink::{NetlinkChange, birthplace},
     },
     symbols::Symbols,
 };
@@ -78,6 +78,7 @@ impl Enricher {
         for place in &mut evidence.birthplaces {
             named &= place.name(pid, symbols);
         }
+        birthplace::merge(&mut evidence.birthplaces);
         named
     }
 
