@@ -17,7 +17,7 @@ use crate::{
     },
     signals::{
         fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
-        netlink::NetlinkChange,
+        netlink::{NetlinkChange, birthplace},
         tc::TcChange,
     },
     symbols::Symbols,
@@ -123,6 +123,7 @@ impl Enricher {
         for place in &mut evidence.birthplaces {
             named &= place.name(pid, symbols);
         }
+        birthplace::merge(&mut evidence.birthplaces);
         named
     }
 

@@ -1,11 +1,15 @@
 //! Where in a program its open sockets were made.
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 
 use crate::symbols::{Site, Symbols};
 
 /// Birthplaces a finding shows.
-pub const SHOWN: usize = 3;
+const SHOWN: usize = 3;
+/// Stacks that are named for it: without frame pointers one place has several.
+pub const NAMED: usize = 8;
 
 /// What the kernel side noted of a socket's making.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,4 +90,26 @@ impl Birthplace {
             }
         }
     }
+}
+
+/// Makes one of places that have the same frames, and leaves those with most open sockets.
+pub fn merge(places: &mut Vec<Birthplace>) {
+    let mut merged: Vec<Birthplace> = Vec::new();
+    for place in places.drain(..) {
+        let same = |other: &&mut Birthplace| {
+            !place.frames.is_empty()
+                && other.frames == place.frames
+                && other.unreadable == place.unreadable
+        };
+        match merged.iter_mut().find(same) {
+            Some(other) => {
+                other.open += place.open;
+                other.percent += place.percent;
+            }
+            None => merged.push(place),
+        }
+    }
+    merged.sort_by_key(|place| Reverse(place.open));
+    merged.truncate(SHOWN);
+    *places = merged;
 }

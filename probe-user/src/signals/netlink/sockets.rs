@@ -8,7 +8,7 @@ use std::{
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::birthplace::{Birth, Birthplace, SHOWN};
+use super::birthplace::{Birth, Birthplace, NAMED};
 use crate::{
     event::{BootNs, Context},
     signals::trend,
@@ -45,7 +45,7 @@ impl Holding {
         let mut births: Vec<(Birth, usize)> =
             self.births.iter().map(|(birth, open)| (*birth, *open)).collect();
         births.sort_unstable_by_key(|(birth, open)| (Reverse(*open), *birth));
-        births.truncate(SHOWN);
+        births.truncate(NAMED);
         let place = |(birth, open)| Birthplace::new(birth, open as u64, self.open as u64);
         births.into_iter().map(place).collect()
     }

@@ -1,4 +1,8 @@
-use super::{NetlinkChange, NetlinkEvidence, birthplace::Birth, detect::NetlinkDetector};
+use super::{
+    NetlinkChange, NetlinkEvidence,
+    birthplace::{Birth, merge},
+    detect::NetlinkDetector,
+};
 use crate::{
     config::netlink::NetlinkConfig,
     enrich::subject::Subject,
@@ -162,7 +166,8 @@ fn born(socket: u64, birth: Birth) -> Body {
 
 /// Share of the open sockets and birth, as the evidence shows them.
 fn births(condition: &Condition) -> Vec<(u64, u64, Birth)> {
-    let places = &evidence(condition).birthplaces;
+    let mut places = evidence(condition).birthplaces.clone();
+    merge(&mut places);
     places.iter().map(|place| (place.open, place.percent, place.birth)).collect()
 }
 
@@ -210,6 +215,23 @@ fn the_summary_names_the_innermost_function_of_the_first_place() {
     seen.birthplaces[0].frames = vec!["main.findHostMTU (mtu.go:88)".into(), "main.main".into()];
     let said = seen.summary(&Subject::default());
     assert!(said.ends_with("; 600 of them were made in main.findHostMTU (mtu.go:88)"), "{said}");
+}
+
+#[test]
+fn stacks_with_the_same_frames_are_one_place() {
+    let mut bench = bench();
+    for (id, sockets) in [(1, 0..250), (2, 250..350), (3, 350..500), (4, 500..600)] {
+        let birth = Birth::Noted { stack: Ok(id), caller: 0 };
+        sockets.for_each(|n| drop(bench.at(n, born(n, birth))));
+    }
+    let raised = bench.tick(SECOND);
+    let mut places = evidence(&raised[0]).birthplaces.clone();
+    for (place, frame) in places.iter_mut().zip(["a", "b", "b", "c"]) {
+        place.frames = vec![frame.into()];
+    }
+    merge(&mut places);
+    let seen: Vec<_> = places.iter().map(|p| (p.open, p.frames[0].as_str())).collect();
+    assert_eq!(seen, [(250, "a"), (250, "b"), (100, "c")]);
 }
 
 #[test]
