@@ -37,9 +37,29 @@ impl Trend {
             (xx + x * x, xy + x * y, yy + y * y)
         });
         if xx == 0.0 || yy == 0.0 {
-            return Self { samples: number, per_second: 0.0, fit: 0.0 };
+            // What does not change is told to the last digit.
+            let fit = if xx > 0.0 { 1.0 } else { 0.0 };
+            return Self { samples: number, per_second: 0.0, fit };
         }
         Self { samples: number, per_second: xy / xx, fit: xy * xy / (xx * yy) }
+    }
+
+    /// Samples the line is laid through.
+    #[must_use]
+    pub fn samples(&self) -> usize {
+        self.samples
+    }
+
+    /// Growth a second; negative when it shrinks.
+    #[must_use]
+    pub fn per_second(&self) -> f64 {
+        self.per_second
+    }
+
+    /// The share of the samples' variance that the line explains (R², 0 to 1).
+    #[must_use]
+    pub fn fit(&self) -> f64 {
+        self.fit
     }
 
     /// Growth an hour, rounded.
@@ -123,7 +143,7 @@ mod tests {
         assert_eq!(trend(&[84, 86, 88, 90]).seconds_until(90, 1_000), None);
         assert_eq!(trend(&[9, 8, 7, 6, 5, 4]).seconds_until(4, 1_000), None);
         assert_eq!(trend(&[9, 9, 9, 9, 9, 9]).seconds_until(9, 1_000), None);
-        assert_eq!(trend(&[9, 9, 9, 9, 9, 9]).confidence_percent(), 0);
+        assert_eq!(trend(&[9, 9, 9, 9, 9, 9]).confidence_percent(), 100, "nothing is unexplained");
         assert_eq!(trend(&[]).per_hour(), 0);
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use crate::event::BootNs;
+use crate::{event::BootNs, signals::trend};
 
 /// Samples a line is laid through; at one each 5 s, a minute.
 const MOST: usize = 12;
@@ -69,30 +69,18 @@ impl Samples {
     /// The line of least squares through them; `None` for too few.
     #[must_use]
     pub fn trend(&self) -> Option<Trend> {
-        let (first, _) = self.0.front()?;
         if self.0.len() < LEAST {
             return None;
         }
-        // Seconds since the first sample: small numbers lose nothing as f64.
-        let point = |(at, count): &(BootNs, u64)| ((*at - *first) as f64 / 1e9, *count as f64);
-        let number = self.0.len() as f64;
-        let (sum_x, sum_y) =
-            self.0.iter().map(point).fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
-        let (mean_x, mean_y) = (sum_x / number, sum_y / number);
-        let (mut xx, mut xy, mut yy) = (0.0, 0.0, 0.0);
-        for (x, y) in self.0.iter().map(point) {
-            let (x, y) = (x - mean_x, y - mean_y);
-            (xx, xy, yy) = (xx + x * x, xy + x * y, yy + y * y);
-        }
-        let r_squared = if yy > 0.0 { xy * xy / (xx * yy) } else { 1.0 };
-        let confidence = match self.0.len() {
-            10.. if r_squared >= 0.95 => Confidence::High,
-            6.. if r_squared >= 0.8 => Confidence::Medium,
+        let line = trend::Trend::of(self.0.iter().copied());
+        let confidence = match line.samples() {
+            10.. if line.fit() >= 0.95 => Confidence::High,
+            6.. if line.fit() >= 0.8 => Confidence::Medium,
             _ => Confidence::Low,
         };
         let mut newest = self.0.iter().rev().map(|(_, count)| *count);
         let still_rising = newest.next() > newest.nth(1);
-        Some(Trend { slope: xy / xx, confidence, still_rising })
+        Some(Trend { slope: line.per_second(), confidence, still_rising })
     }
 }
 
