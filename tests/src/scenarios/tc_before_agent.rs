@@ -40,7 +40,8 @@ fn freeze_and_pile_up(stage: &Stage) -> Result<Played> {
             .is("/subject/interface/name", piled.name.clone())
             .is("/subject/netns", piled.netns.inum()?)
             .is("/evidence/parent", "ingress")
-            .is("/evidence/filters", 5),
+            .is("/evidence/filters", 5)
+            .is("/evidence/seeded", 5),
         frozen
             .about("tc-asymmetry", "calico-node")
             .severity(Severity::Critical)

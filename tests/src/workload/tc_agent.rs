@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use super::tc_target::TcTarget;
 use super::{Ack, stay};
 use crate::clock::Moment;
-use crate::tc::{Direction, PRIORITY};
+use crate::tc::{Direction, Interface, PRIORITY};
 
 /// Do something to the filters of an interface, then stay.
 #[derive(Args)]
@@ -84,10 +84,17 @@ pub fn run(args: &TcAgent) -> Result<()> {
     }
     Ack::FirstBadAct { at }.send()?;
     Ack::Done { count: args.count }.send()?;
-    while args.act == Act::Freeze {
+    match args.act {
+        Act::Freeze => keep_frozen(&interface),
+        _ => stay(),
+    }
+}
+
+/// Replaces both filters in place, which mends nothing.
+fn keep_frozen(interface: &Interface) -> Result<()> {
+    loop {
         interface.replace(Direction::Ingress, PRIORITY, "2")?;
         interface.replace(Direction::Egress, PRIORITY, "1")?;
         thread::sleep(Duration::from_millis(500));
     }
-    stay()
 }

@@ -65,6 +65,10 @@ pub struct Failing {
 pub struct PrioLeak {
     /// Filters added without a priority and not deleted since.
     pub filters: u64,
+    /// How many of them were there before the agent: that nobody gave them their priorities is
+    /// inferred, as those descend one by one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seeded: u64,
     pub parent: String,
 }
 
@@ -146,7 +150,14 @@ impl TcEvidence {
         match self {
             Self::Rewrites(rewrites) => rewrites.summary(&who, &interface),
             Self::Failing(failing) => failing.summary(&who, &interface),
-            Self::PrioLeak(PrioLeak { filters, parent }) => format!(
+            // Who added them is not known.
+            Self::PrioLeak(PrioLeak { filters, parent, .. }) if subject.process.is_none() => {
+                format!(
+                    "filters had piled up on {parent} of {interface} before the agent started: {filters} \
+                 at priorities that descend one by one"
+                )
+            }
+            Self::PrioLeak(PrioLeak { filters, parent, .. }) => format!(
                 "{who} piles up filters on {parent} of {interface}: {filters} without a priority \
                  of their own, none deleted"
             ),
@@ -230,6 +241,10 @@ impl Failing {
             self.parent, self.failures, self.window_seconds
         )
     }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A parent the way tc prints it (`TC_H_*` in include/uapi/linux/pkt_sched.h).

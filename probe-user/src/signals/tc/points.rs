@@ -35,6 +35,8 @@ struct State {
     failing: Option<(Who, Failing)>,
     /// Filters added without a priority and not deleted.
     without_prio: u64,
+    /// How many of these a snapshot found.
+    seeded: u64,
     owners: Owners,
     harms: Harms,
     latest: BootNs,
@@ -125,8 +127,10 @@ impl Points {
             if filters > 1 {
                 let request = TcRequest { parent, ..request.clone() };
                 let point = self.point(event, &request, config);
-                let state = self.points.get_mut(&point);
-                state.into_iter().for_each(|s| s.without_prio = s.without_prio.max(filters as u64));
+                if let Some(state) = self.points.get_mut(&point) {
+                    state.seeded = filters as u64;
+                    state.without_prio = state.without_prio.max(state.seeded);
+                }
             }
         }
     }
@@ -223,6 +227,7 @@ impl State {
             failures: Window::new(capacity(config)),
             failing: None,
             without_prio: 0,
+            seeded: 0,
             owners: Owners::default(),
             harms: Harms::default(),
             latest: 0,
@@ -237,7 +242,8 @@ impl State {
 
     fn prio_leak(&self, point: &Point, config: &TcConfig, at: BootNs) -> Condition {
         let (filters, parent) = (self.without_prio, parent_name(point.parent));
-        let evidence = TcEvidence::PrioLeak(PrioLeak { filters, parent });
+        let seeded = self.seeded.min(filters);
+        let evidence = TcEvidence::PrioLeak(PrioLeak { filters, seeded, parent });
         condition(&PRIO_LEAK, point, self.who.clone(), evidence, config, at)
     }
 }

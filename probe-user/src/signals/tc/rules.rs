@@ -52,7 +52,8 @@ pub static PRIO_LEAK: Rule = Rule {
     meaning: "Filters are added without a priority. The kernel gives each a lower one (49152, 49151, ...), so \
               they pile up and every packet passes all of them.",
     computed: "bpf filters added at one attach point without a priority and not deleted since: `tc.prio_leak` \
-               warn.",
+               warn. Of what was there before the agent, two or more at priorities that descend one by one \
+               count too (`seeded`).",
     keys: &["tc.prio_leak", "tc.hold"],
     false_alarms: "Two or three agents that each add one filter this way stay quiet.",
     advice: "Filters are added without a priority and never deleted, so each packet passes all of them. \
