@@ -1,8 +1,11 @@
 //! Open fds of all processes: cheap counts of all, a closer look at few.
 //!
-//! What a round costs, in syscalls: one statx(2) a process from Linux 6.2 on; before, open, fstat, close and
-//! two and more getdents64(2). Six more (two small files) for each with [`TOLD_OF`] fds or more. For a suspect, one
-//! readlink(2) for each of up to 16,384 fds, and its namespace's socket tables.
+//! What a round costs, in syscalls: one statx(2) a process from Linux 6.2 on; before, open, fstat,
+//! close and two and more getdents64(2), which make the kernel keep an inode for each fd. Six more
+//! (two small files) for each with [`TOLD_OF`] fds or more. For a suspect, one readlink(2) for each
+//! of up to 16,384 fds, its cgroup, and its namespace's socket tables. Counted on 6.18, a round over
+//! 88 processes, 7 of them told of and one a suspect with 275 fds: 91 statx, 275 readlink, 56 for
+//! files, 4 getdents64.
 
 use std::{
     fs,
