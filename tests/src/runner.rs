@@ -4,15 +4,12 @@ use anyhow::{Error, Result};
 
 use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
-use crate::scenario::{ALL, Props, Scenario};
+use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
 
-/// Time runs faster for what is slow: the leaks, cgroups that fill, directions that disagree for long,
-/// an agent that is no longer new; and four times as many fds would take as long to leak. All else is
-/// the default.
-const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
-                           [fork]\npoll = \"1s\"\n\
-                           [tc]\nasymmetry = \"5s\"\nsweep_grace = \"3s\"\n";
+/// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; all else
+/// is the default.
+const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n";
 
 /// Consults the doctor, then plays each scenario with an agent of its own.
 pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
@@ -25,12 +22,12 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
     tally.finish()
 }
 
-/// Plays all incidents, then normal life, with one agent that is there from the beginning.
+/// Plays the main incidents, then normal life, with one agent that is there from the beginning.
 pub fn demo(setup: &Setup) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     match Session::start(setup, DEMO_CONFIG) {
         Ok(session) => play_demo(session, &mut tally),
-        Err(error) => of_demo().for_each(|scenario| tally.verdict(failed(scenario, &error))),
+        Err(error) => DEMO.iter().for_each(|scenario| tally.verdict(failed(scenario, &error))),
     }
     tally.finish()
 }
@@ -54,12 +51,9 @@ fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
     Ok(catches)
 }
 
-fn of_demo() -> impl Iterator<Item = &'static Scenario> {
-    ALL.iter().filter(|scenario| scenario.prelude.is_none())
-}
-
 fn play_demo(mut session: Session, tally: &mut Tally) {
-    let (controls, incidents): (Vec<_>, Vec<_>) = of_demo().partition(|s| s.acts.is_empty());
+    let (controls, incidents): (Vec<&Scenario>, Vec<_>) =
+        DEMO.iter().partition(|scenario| scenario.acts.is_empty());
     for scenario in incidents {
         // With the default hold times nobody would wait for a finding to resolve.
         let catches = scenario.acts.iter().map(|act| session.act(act, false));

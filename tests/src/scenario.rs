@@ -36,6 +36,18 @@ pub const ALL: &[Scenario] = &[
     quiet_control::SCENARIO,
 ];
 
+/// The main job, in the order the demo shows it under one agent: the three disasters, who and where in
+/// a cluster and in a program, then normal life.
+pub const DEMO: &[&Scenario] = &[
+    &tc_handle_toggle::SCENARIO,
+    &fork_pids_max::SCENARIO,
+    &netlink_leak::SCENARIO,
+    &netlink_birthplace::SCENARIO,
+    &fd_leak::SCENARIO,
+    &who_pod::SCENARIO,
+    &quiet_control::SCENARIO,
+];
+
 /// An incident, what must be found of it, and the same tools used well, which must stay quiet.
 pub struct Scenario {
     /// Its name on the command line.
