@@ -94,7 +94,9 @@ fn search(list: &mut impl BufRead, found: &mut [Found; COUNT]) -> io::Result<()>
     let mut line = Vec::with_capacity(128);
     loop {
         line.clear();
-        if list.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0 {
+        let end = list.by_ref().take(LONGEST).read_until(b'\n', &mut line)? == 0;
+        // Those of modules come last.
+        if end || line.ends_with(b"]\n") {
             return Ok(());
         }
         if let Some((index, address)) = variable(&line)
@@ -105,14 +107,14 @@ fn search(list: &mut impl BufRead, found: &mut [Found; COUNT]) -> io::Result<()>
     }
 }
 
-/// A line about one of ours: data or bss, of the kernel proper.
+/// A line about one of ours: data or bss.
 fn variable(line: &[u8]) -> Option<(usize, u64)> {
     let line = std::str::from_utf8(line).ok()?;
     let mut words = line.split_ascii_whitespace();
     let (address, kind, name) = (words.next()?, words.next()?, words.next()?);
     let index = SYMBOLS.iter().position(|symbol| *symbol == name)?;
-    let of_kernel = words.next().is_none() && matches!(kind, "b" | "B" | "d" | "D");
-    of_kernel.then_some((index, u64::from_str_radix(address, 16).ok()?))
+    let is_data = matches!(kind, "b" | "B" | "d" | "D");
+    is_data.then_some((index, u64::from_str_radix(address, 16).ok()?))
 }
 
 #[cfg(test)]
@@ -124,13 +126,13 @@ mod tests {
     const LINES: &str = "ffffffff81000000 T _text\n\
                          ffffffff83604ef4 B nr_threads\n\
                          ffffffff83604ef8 b max_threads\n\
-                         ffffffffc0001000 b max_threads\t[nvme]\n\
                          ffffffff82a1d0e0 d my_rtnl_mutex\n\
                          ffffffff82a0c1b0 t pid_max\n";
+    const MODULE: &str = "ffffffffc0001000 b max_threads\t[nvme]\n";
 
     #[test]
     fn finds_variables_of_the_kernel_proper() {
-        let symbols = Symbols::in_list(LINES.as_bytes());
+        let symbols = Symbols::in_list(format!("{LINES}{MODULE}").as_bytes());
         let found = symbols.addresses();
         assert_eq!(found[NR_THREADS], 0xffff_ffff_8360_4ef4);
         assert_eq!(found[MAX_THREADS], 0xffff_ffff_8360_4ef8);
