@@ -4,6 +4,7 @@
 use core::mem::offset_of;
 
 use crate::{
+    bpf::{ProgramRecord, TcBpfRecord},
     fork::ForkRecord,
     netlink::NetlinkRecord,
     tc::{LinkGoneRecord, TcRecord},
@@ -47,6 +48,26 @@ pub const RECORDS: &[Layout] = &[
         parent_comm,
         ifname,
         kind,
+        message,
+        program,
+        source,
+        _pad2
+    }),
+    layout!(ProgramRecord { id, tag, name }),
+    layout!(TcBpfRecord {
+        header,
+        operation,
+        point,
+        ret,
+        ifindex,
+        link_id,
+        replaced_id,
+        parent_tgid,
+        netns_cookie,
+        by_kernel,
+        program,
+        parent_comm,
+        ifname,
         message
     }),
     layout!(LinkGoneRecord { header, ifindex, _pad }),

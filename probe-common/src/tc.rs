@@ -1,6 +1,9 @@
 //! tc: one record for each request that changes a qdisc or a filter.
 
-use crate::wire::{COMM_LEN, Header};
+use crate::{
+    bpf::ProgramRecord,
+    wire::{COMM_LEN, Header},
+};
 
 /// Length of an interface name, `IFNAMSIZ` in `include/uapi/linux/if.h` (bytes).
 pub const IFNAME_LEN: usize = 16;
@@ -8,6 +11,8 @@ pub const IFNAME_LEN: usize = 16;
 pub const KIND_LEN: usize = 16;
 /// Length kept of the kernel's ext-ack sentence (bytes); the longest of net/sched is below it.
 pub const MESSAGE_LEN: usize = 96;
+/// Length kept of `TCA_BPF_NAME`, of 256 in the kernel's own policy (bytes).
+pub const SOURCE_LEN: usize = 64;
 
 /// Message types of `include/uapi/linux/rtnetlink.h` that change tc state.
 pub mod rtm {
@@ -52,9 +57,15 @@ pub struct TcRecord {
     pub kind: [u8; KIND_LEN],
     /// The kernel's own ext-ack sentence; empty when it gave none.
     pub message: [u8; MESSAGE_LEN],
+    /// The program that a bpf filter is made of; classic bytecode has none.
+    pub program: ProgramRecord,
+    /// `TCA_BPF_NAME`: where the program comes from, `classifier.o:[section]`; empty when not given.
+    pub source: [u8; SOURCE_LEN],
+    /// Zero.
+    pub _pad2: u32,
 }
 
-const _: () = assert!(size_of::<TcRecord>() == 248);
+const _: () = assert!(size_of::<TcRecord>() == 344);
 
 /// An interface is being removed, and every qdisc and filter on it.
 #[repr(C)]

@@ -12,6 +12,8 @@ mod kernel;
 mod netlink;
 mod output;
 mod tc;
+mod tc_attributes;
+mod tc_bpf;
 mod tc_syscall;
 
 #[cfg(not(test))]

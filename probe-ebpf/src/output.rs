@@ -10,6 +10,7 @@ use aya_ebpf::{
     maps::{PerCpuArray, RingBuf},
 };
 use probe_common::{
+    bpf::TcBpfRecord,
     counter,
     fork::ForkRecord,
     netlink::NetlinkRecord,
@@ -47,12 +48,19 @@ macro_rules! records {
 /// Puts the records' types into the object's BTF, where a test compares their layouts with the
 /// agent's. The byte is there because the kernel refuses a variable without a size.
 #[repr(C)]
-pub struct RecordTypes([TcRecord; 0], [LinkGoneRecord; 0], [ForkRecord; 0], [NetlinkRecord; 0], u8);
+pub struct RecordTypes(
+    [TcRecord; 0],
+    [TcBpfRecord; 0],
+    [LinkGoneRecord; 0],
+    [ForkRecord; 0],
+    [NetlinkRecord; 0],
+    u8,
+);
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], 0);
 
-records!(TcRecord, LinkGoneRecord, ForkRecord, NetlinkRecord);
+records!(TcRecord, TcBpfRecord, LinkGoneRecord, ForkRecord, NetlinkRecord);
 
 /// Adds `by` to a counter of a signal.
 #[inline(always)]

@@ -1,7 +1,7 @@
 //! The current task: ids, parent, cgroup, network namespace.
 
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_task};
-use probe_common::{field as f, tc::TcRecord};
+use probe_common::{field as f, tc::TcRecord, wire::COMM_LEN};
 
 use super::{copy_str, field, net, read_at};
 use crate::globals::{offset, pids_on_cgroup_v1};
@@ -84,11 +84,25 @@ pub fn is_last_thread() -> bool {
 /// Writes who started the current process: `tc` is only the hand of the agent that ran it.
 #[inline(always)]
 pub fn copy_parent(record: &mut TcRecord) {
+    copy_parent_to(&mut record.parent_tgid, &mut record.parent_comm);
+}
+
+/// [`copy_parent`] for other records.
+#[inline(always)]
+pub fn copy_parent_to(tgid: &mut u32, name: &mut [u8; COMM_LEN]) {
     let Some(parent) = field::<u64>(current(), f::TASK_REAL_PARENT) else {
         return;
     };
-    record.parent_tgid = field(parent, f::TASK_TGID).unwrap_or(0);
+    *tgid = field(parent, f::TASK_TGID).unwrap_or(0);
     if let Some(comm) = offset(f::TASK_COMM) {
-        copy_str(&mut record.parent_comm, parent + comm);
+        copy_str(name, parent + comm);
     }
+}
+
+/// Whether the current task is the kernel's own: what it does, somebody else left to it.
+#[inline(always)]
+pub fn is_kernel_thread() -> bool {
+    /// `PF_KTHREAD` in include/linux/sched.h.
+    const KTHREAD: u32 = 0x0020_0000;
+    field::<u32>(current(), f::TASK_FLAGS).is_some_and(|flags| flags & KTHREAD != 0)
 }

@@ -26,6 +26,8 @@ pub struct TcConfig {
     /// bpf filters added at one attach point without a priority, and not deleted, that warn.
     #[serde(deserialize_with = "within::<_, 2, 10_000>")]
     pub prio_leak: usize,
+    /// How long the same program must be at one attach point more than once to warn.
+    pub duplicate_after: Span,
     /// How long it must be quiet before a finding resolves.
     pub hold: Span,
 }
@@ -39,6 +41,7 @@ impl Default for TcConfig {
             critical_toggles: 3,
             failing_writes: 10,
             prio_leak: 4,
+            duplicate_after: Span::seconds(10),
             hold: Span::seconds(120),
         }
     }

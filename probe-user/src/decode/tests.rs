@@ -58,6 +58,9 @@ fn tc_record() -> TcRecord {
         ifname: padded::<IFNAME_LEN>("cali1"),
         kind: padded::<KIND_LEN>("bpf"),
         message: padded::<MESSAGE_LEN>("Filter already exists"),
+        program: ProgramRecord { id: 12, tag: [0xab; 8], name: padded::<NAME_LEN>("pass") },
+        source: padded::<SOURCE_LEN>("classifier.o:[classifier]"),
+        _pad2: 0,
     }
 }
 

@@ -64,6 +64,17 @@ pub struct Attachment {
     pub target: Target,
     /// Whether the step works without it.
     pub optional: bool,
+    /// What the kernel must have for it to make sense.
+    pub needs: Option<Feature>,
+}
+
+/// Something not every kernel has. Without it there is nothing to see, and nothing is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Field that only kernels with it have: an index of `probe_common::field`.
+    pub shown_by: usize,
+    /// What a kernel without it is told, as a sentence.
+    pub absent: &'static str,
 }
 
 /// An attach point.
@@ -92,12 +103,18 @@ impl Attachment {
     /// A program the step needs.
     #[must_use]
     pub const fn new(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: false }
+        Self { program, target, optional: false, needs: None }
     }
 
     /// A program the step can do without.
     #[must_use]
     pub const fn optional(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: true }
+        Self { program, target, optional: true, needs: None }
+    }
+
+    /// The same, only where the kernel has something.
+    #[must_use]
+    pub const fn only_with(self, feature: Feature) -> Self {
+        Self { needs: Some(feature), ..self }
     }
 }

@@ -13,22 +13,38 @@ use crate::{
 };
 
 mod detect;
+mod duplicates;
 pub mod evidence;
 mod hooks;
 mod owners;
 mod points;
+mod programs;
 mod rules;
 mod slots;
 
-use hooks::{LINK_GONE, REQUESTS};
-use rules::{ATTACH_FAILING, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK, REWRITE_RATE};
+use hooks::{LINK_GONE, REQUESTS, TCX, XDP};
+use programs::{Bpf, Program};
+use rules::{
+    ATTACH_FAILING, DUPLICATE_PROGRAM, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK, REWRITE_RATE,
+};
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::TC,
     name: "tc",
-    hooks: &[REQUESTS, LINK_GONE],
-    kinds: &[(kind::TC_REQUEST, "request"), (kind::TC_LINK_GONE, "link_gone")],
-    rules: &[&REWRITE_RATE, &HANDLE_TOGGLE, &ATTACH_FAILING, &PRIO_LEAK, &FOREIGN_REMOVAL],
+    hooks: &[REQUESTS, LINK_GONE, TCX, XDP],
+    kinds: &[
+        (kind::TC_REQUEST, "request"),
+        (kind::TC_LINK_GONE, "link_gone"),
+        (kind::TC_BPF_ATTACH, "bpf_attach"),
+    ],
+    rules: &[
+        &REWRITE_RATE,
+        &HANDLE_TOGGLE,
+        &ATTACH_FAILING,
+        &PRIO_LEAK,
+        &FOREIGN_REMOVAL,
+        &DUPLICATE_PROGRAM,
+    ],
     decode: decode_record,
     detector: |config| Box::new(detect::TcDetector::new(&config.tc)),
 };
@@ -36,9 +52,9 @@ pub static SIGNAL: Signal = Signal {
 /// What a tc request did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `RTM_NEWQDISC` or `RTM_NEWTFILTER`: added, changed or replaced.
+    /// `RTM_NEWQDISC`, `RTM_NEWTFILTER`, or a program attached: added, changed or replaced.
     Write,
-    /// `RTM_DELQDISC` or `RTM_DELTFILTER`.
+    /// `RTM_DELQDISC`, `RTM_DELTFILTER`, or a program detached.
     Delete,
 }
 
@@ -47,15 +63,18 @@ pub enum Operation {
 pub enum Object {
     Qdisc,
     Filter,
+    /// A program attached by TCX, netkit or XDP.
+    Program,
 }
 
 impl Object {
-    /// The name tc has for it.
+    /// The name tc and bpftool have for it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Qdisc => "qdisc",
             Self::Filter => "filter",
+            Self::Program => "program",
         }
     }
 }
@@ -82,7 +101,7 @@ pub enum TcChange {
     },
 }
 
-/// A request that changes a qdisc or a filter.
+/// A request that changes a qdisc or a filter, or attaches a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcRequest {
     pub operation: Operation,
@@ -91,7 +110,7 @@ pub struct TcRequest {
     /// Cookie of the network namespace; 0 when this kernel has none.
     pub netns_cookie: u64,
     pub interface: Interface,
-    /// `tcm_parent`.
+    /// `tcm_parent`, or one of the attach points of [`programs`].
     pub parent: u32,
     /// Priority of the filter; 0 for a qdisc, or when the kernel chooses.
     pub prio: u16,
@@ -105,6 +124,8 @@ pub struct TcRequest {
     pub duration_ns: Option<u64>,
     /// The process that started the writer.
     pub started_by: Option<(u32, Comm)>,
+    /// The program it is about, where there is one.
+    pub bpf: Bpf,
 }
 
 impl TcRequest {
@@ -125,6 +146,9 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     if header.kind == kind::TC_LINK_GONE {
         let record: LinkGoneRecord = decode::read(header.kind, bytes)?;
         return Ok(Body::Tc(TcChange::LinkGone { ifindex: record.ifindex }));
+    }
+    if header.kind == kind::TC_BPF_ATTACH {
+        return programs::decode(header, bytes);
     }
     let record: TcRecord = decode::read(header.kind, bytes)?;
     let message = event::text(&record.message);
@@ -154,6 +178,10 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         duration_ns: (record.duration_ns != 0).then_some(record.duration_ns),
         started_by: (record.parent_tgid != 0)
             .then_some((record.parent_tgid, Comm(record.parent_comm))),
+        bpf: Bpf {
+            program: Program::read(&record.program, event::text(&record.source)),
+            ..Bpf::default()
+        },
     })))
 }
 

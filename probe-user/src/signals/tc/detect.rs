@@ -1,6 +1,6 @@
 //! The detector of the tc signal: what each filter's writes say, and what each attach point's do.
 
-use super::{Answer, TcChange, TcRequest, points::Points, slots::Slots};
+use super::{Answer, TcChange, TcRequest, duplicates::Programs, points::Points, slots::Slots};
 use crate::{
     config::tc::TcConfig,
     event::{Body, BootNs, Event},
@@ -13,13 +13,15 @@ pub struct TcDetector {
     config: TcConfig,
     slots: Slots,
     points: Points,
+    programs: Programs,
 }
 
 impl TcDetector {
     /// A detector with the thresholds of `config`.
     #[must_use]
     pub fn new(config: &TcConfig) -> Self {
-        Self { config: config.clone(), slots: Slots::default(), points: Points::default() }
+        let (slots, points, programs) = Default::default();
+        Self { config: config.clone(), slots, points, programs }
     }
 
     fn request(&mut self, event: &Event, request: &TcRequest, out: &mut Vec<Condition>) {
@@ -29,6 +31,7 @@ impl TcDetector {
                     self.slots.observe(event, request, &self.config, out);
                 }
                 self.points.done(event, request, &self.config, out);
+                self.programs.done(event, request);
             }
             Answer::Failed(_) | Answer::Refused => {
                 self.points.failed(event, request, &self.config, out);
@@ -45,6 +48,7 @@ impl Detector for TcDetector {
                 let netns = event.context.netns.unwrap_or(0);
                 self.slots.link_gone(netns, *ifindex);
                 self.points.link_gone(netns, *ifindex);
+                self.programs.link_gone(netns, *ifindex);
             }
             Body::Fork(_) | Body::Netlink(_) | Body::Polled(_) => {}
         }
@@ -53,13 +57,14 @@ impl Detector for TcDetector {
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
         self.slots.tick(now, &self.config, out);
         self.points.tick(now, &self.config, out);
+        self.programs.tick(now, &self.config, out);
     }
 
     fn tracked(&self) -> usize {
-        self.slots.len() + self.points.len()
+        self.slots.len() + self.points.len() + self.programs.len()
     }
 
     fn evicted(&self) -> u64 {
-        self.slots.evicted() + self.points.evicted()
+        self.slots.evicted() + self.points.evicted() + self.programs.evicted()
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::programs::{self, Program};
 use crate::enrich::subject::{Parent, Subject};
 
 /// The numbers of a tc finding, by rule.
@@ -12,6 +13,39 @@ pub enum TcEvidence {
     Failing(Failing),
     PrioLeak(PrioLeak),
     ForeignRemoval(ForeignRemoval),
+    Duplicates(Duplicates),
+}
+
+/// A program as `bpftool prog` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProgramEvidence {
+    /// Id of this load.
+    pub id: u32,
+    /// Absent when it was given none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Digest of its instructions in hexadecimal.
+    pub tag: String,
+    /// What `tc` says it comes from: `classifier.o:[section]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl ProgramEvidence {
+    /// What a finding says of a program.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        Self {
+            id: program.id,
+            name: program.name.text(),
+            tag: program.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
+            source: program.source.clone(),
+        }
+    }
+
+    fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.tag)
+    }
 }
 
 /// Of `tc-rewrite-rate` and `tc-handle-toggle`.
@@ -34,6 +68,9 @@ pub struct Rewrites {
     /// Kind of qdisc or filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The program of the latest write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
     /// Whether success was only assumed: this rung does not see return codes.
     pub success_assumed: bool,
     /// Longest time one of the requests took in the kernel (ns).
@@ -56,6 +93,9 @@ pub struct Failing {
     /// The kernel's own sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The program that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
 }
 
 /// Of `tc-prio-leak`.
@@ -69,15 +109,42 @@ pub struct PrioLeak {
 /// Of `tc-foreign-removal`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ForeignRemoval {
-    /// `filter` or `qdisc`: what was removed.
+    /// `filter`, `qdisc` or `program`: what was removed.
     pub removed: &'static str,
     pub parent: String,
+    /// The program removed, or the one that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
     /// The agent that had attached there.
     pub victim: Parent,
     /// How long ago it last did (s).
     pub attached_seconds_ago: u64,
     /// Removals of this kind since the first.
     pub removals_total: u64,
+}
+
+/// Of `tc-duplicate-program`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Duplicates {
+    pub parent: String,
+    /// The copy that came last.
+    pub program: ProgramEvidence,
+    /// How often it is there.
+    pub copies: u64,
+    /// The latest of them, newest first.
+    pub attached: Vec<Copy>,
+}
+
+/// One of several copies of a program at an attach point.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Copy {
+    pub program: ProgramEvidence,
+    /// Id of the link that holds it; absent when it was attached without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_id: Option<u32>,
+    /// Name of the agent that attached it.
+    pub attached_by: Option<String>,
+    pub attached_seconds_ago: u64,
 }
 
 impl TcEvidence {
@@ -100,6 +167,11 @@ impl TcEvidence {
                     victim.pid
                 )
             }
+            Self::Duplicates(Duplicates { parent, program, copies, .. }) => format!(
+                "{who} left program {} at {parent} of {interface} {copies} times: each packet \
+                 passes all of them",
+                program.label()
+            ),
         }
     }
 }
@@ -108,7 +180,10 @@ impl Rewrites {
     fn summary(&self, who: &str, interface: &str) -> String {
         let what = match &self.kind {
             Some(kind) => format!("{kind} {} prio {}", self.parent, self.prio),
-            None => format!("{} prio {}", self.parent, self.prio),
+            None => match &self.program {
+                Some(program) => format!("program {} at {}", program.label(), self.parent),
+                None => format!("{} prio {}", self.parent, self.prio),
+            },
         };
         let (writes, seconds) = (self.writes, self.window_seconds);
         match self.handles.as_slice() {
@@ -129,7 +204,8 @@ impl Failing {
             (None, Some(errno)) => format!("the kernel says {errno}"),
             (None, None) => "the kernel does not say why".into(),
         };
-        let kind = self.kind.as_deref().unwrap_or("tc");
+        let program = self.program.as_ref().map(ProgramEvidence::label);
+        let kind = self.kind.as_deref().or(program).unwrap_or("tc");
         format!(
             "{who} fails to attach {kind} to {} of {interface}: {} times in {} s, never once \
              accepted; {why}",
@@ -146,6 +222,7 @@ pub fn parent_name(parent: u32) -> String {
         0xffff_fff3 => "egress".into(),
         0xffff_fff1 => "clsact".into(),
         0xffff_ffff => "root".into(),
-        _ => format!("{:x}:{:x}", parent >> 16, parent & 0xffff),
+        _ => programs::point_name(parent)
+            .map_or_else(|| format!("{:x}:{:x}", parent >> 16, parent & 0xffff), Into::into),
     }
 }

@@ -1,6 +1,8 @@
 //! What the tc signal takes from the kernel, and how.
 
-use crate::probe::hook::{Attachment, Hook, Rung, Step, Target};
+use probe_common::field;
+
+use crate::probe::hook::{Attachment, Feature, Hook, Rung, Step, Target};
 
 const RTNETLINK: &str = "rtnetlink_rcv_msg";
 
@@ -73,5 +75,98 @@ pub const LINK_GONE: Hook = Hook {
         },
         // No tracepoint tells it. There the namespace's cookie, in each request, keeps a reused
         // namespace apart, and a changed name a reused index.
+    ],
+};
+
+const HAS_TCX: Feature = Feature {
+    shown_by: field::TCX_LINK_DEV,
+    absent: "this kernel has no TCX, which came with Linux 6.6 (CONFIG_NET_XGRESS)",
+};
+const HAS_NETKIT: Feature = Feature {
+    shown_by: field::NETKIT_LINK_DEV,
+    absent: "this kernel has no netkit, which came with Linux 6.7 (CONFIG_NETKIT)",
+};
+
+const fn tcx(program: &'static str, target: Target) -> Attachment {
+    Attachment::new(program, target).only_with(HAS_TCX)
+}
+
+const fn netkit(program: &'static str, target: Target) -> Attachment {
+    Attachment::optional(program, target).only_with(HAS_NETKIT)
+}
+
+pub const TCX: Hook = Hook {
+    name: "tcx",
+    sees: "programs attached by TCX and netkit",
+    steps: &[
+        Step {
+            rung: Rung::Fexit,
+            programs: &[
+                tcx("tcx_prog_attach_fexit", Target::Fexit("tcx_prog_attach")),
+                tcx("tcx_prog_detach_fexit", Target::Fexit("tcx_prog_detach")),
+                tcx("tcx_link_attach_fexit", Target::Fexit("tcx_link_attach")),
+                tcx("tcx_link_update_fexit", Target::Fexit("tcx_link_update")),
+                tcx("tcx_link_release_fentry", Target::Fentry("tcx_link_release")),
+                netkit("netkit_prog_attach_fexit", Target::Fexit("netkit_prog_attach")),
+                netkit("netkit_prog_detach_fexit", Target::Fexit("netkit_prog_detach")),
+                netkit("netkit_link_attach_fexit", Target::Fexit("netkit_link_attach")),
+                netkit("netkit_link_update_fexit", Target::Fexit("netkit_link_update")),
+                netkit("netkit_link_release_fentry", Target::Fentry("netkit_link_release")),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Kprobe,
+            programs: &[
+                tcx("tcx_kretprobe", Target::Kretprobe("tcx_prog_attach")),
+                tcx("tcx_kretprobe", Target::Kretprobe("tcx_prog_detach")),
+                tcx("tcx_kretprobe", Target::Kretprobe("tcx_link_attach")),
+                tcx("tcx_kretprobe", Target::Kretprobe("tcx_link_update")),
+                tcx("tcx_prog_attach_kprobe", Target::Kprobe("tcx_prog_attach")),
+                tcx("tcx_prog_detach_kprobe", Target::Kprobe("tcx_prog_detach")),
+                tcx("tcx_link_attach_kprobe", Target::Kprobe("tcx_link_attach")),
+                tcx("tcx_link_update_kprobe", Target::Kprobe("tcx_link_update")),
+                tcx("tcx_link_release_kprobe", Target::Kprobe("tcx_link_release")),
+                netkit("tcx_kretprobe", Target::Kretprobe("netkit_prog_attach")),
+                netkit("tcx_kretprobe", Target::Kretprobe("netkit_prog_detach")),
+                netkit("tcx_kretprobe", Target::Kretprobe("netkit_link_attach")),
+                netkit("tcx_kretprobe", Target::Kretprobe("netkit_link_update")),
+                netkit("tcx_prog_attach_kprobe", Target::Kprobe("netkit_prog_attach")),
+                netkit("tcx_prog_detach_kprobe", Target::Kprobe("netkit_prog_detach")),
+                netkit("tcx_link_attach_kprobe", Target::Kprobe("netkit_link_attach")),
+                netkit("netkit_link_update_kprobe", Target::Kprobe("netkit_link_update")),
+                netkit("netkit_link_release_kprobe", Target::Kprobe("netkit_link_release")),
+            ],
+            misses: "",
+        },
+        // No tracepoint tells it.
+    ],
+};
+
+pub const XDP: Hook = Hook {
+    name: "xdp",
+    sees: "XDP programs attached to interfaces",
+    steps: &[
+        Step {
+            rung: Rung::Fexit,
+            programs: &[
+                Attachment::new("xdp_attach_fexit", Target::Fexit("dev_xdp_attach")),
+                Attachment::new("xdp_link_update_fexit", Target::Fexit("bpf_xdp_link_update")),
+                Attachment::new("xdp_link_release_fentry", Target::Fentry("bpf_xdp_link_release")),
+            ],
+            misses: "",
+        },
+        Step {
+            rung: Rung::Kprobe,
+            programs: &[
+                Attachment::new("xdp_kretprobe", Target::Kretprobe("dev_xdp_attach")),
+                Attachment::new("xdp_kretprobe", Target::Kretprobe("bpf_xdp_link_update")),
+                Attachment::new("xdp_attach_kprobe", Target::Kprobe("dev_xdp_attach")),
+                Attachment::new("xdp_link_update_kprobe", Target::Kprobe("bpf_xdp_link_update")),
+                Attachment::new("xdp_link_release_kprobe", Target::Kprobe("bpf_xdp_link_release")),
+            ],
+            misses: "",
+        },
+        // No tracepoint tells it.
     ],
 };

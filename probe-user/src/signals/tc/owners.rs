@@ -1,6 +1,6 @@
 //! Who attached what, so that a removal by somebody else can name both.
 
-use super::{Object, TcRequest};
+use super::{Object, TcRequest, programs::Place};
 use crate::event::{BootNs, Comm, Event};
 
 /// Owners remembered at one point: agents that share one use two or three priorities.
@@ -30,7 +30,7 @@ impl Agent {
 /// An agent and where it attached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Owner {
-    prio: u16,
+    place: Place,
     pub agent: Agent,
     /// When it last did.
     pub at: BootNs,
@@ -41,8 +41,8 @@ pub struct Owner {
 pub enum Removed {
     /// The qdisc, or every filter.
     All,
-    /// Every filter of a priority.
-    Priority(u16),
+    /// A program, or every filter of a priority.
+    One(Place),
     /// One filter of a priority, by its handle.
     OneFilter(u16),
 }
@@ -53,24 +53,24 @@ impl Removed {
     pub fn by(request: &TcRequest) -> Self {
         match (request.object, request.prio, request.handle) {
             (Object::Qdisc, ..) | (Object::Filter, 0, _) => Self::All,
-            (Object::Filter, prio, 0) => Self::Priority(prio),
-            (Object::Filter, prio, _) => Self::OneFilter(prio),
+            (Object::Filter, prio, 1..) => Self::OneFilter(prio),
+            (Object::Filter | Object::Program, ..) => Self::One(request.place()),
         }
     }
 }
 
-/// The owners at one attach point, by priority.
+/// The owners at one attach point, by their place.
 #[derive(Default)]
 pub struct Owners(Vec<Owner>);
 
 impl Owners {
-    /// Notes who attached at a priority; 0 when the kernel chose it.
-    pub fn attach(&mut self, prio: u16, agent: Agent, at: BootNs) {
-        self.0.retain(|owner| owner.prio != prio);
+    /// Notes who attached at a place.
+    pub fn attach(&mut self, place: Place, agent: Agent, at: BootNs) {
+        self.0.retain(|owner| owner.place != place);
         if self.0.len() == MOST_OWNERS {
             self.0.remove(0);
         }
-        self.0.push(Owner { prio, agent, at });
+        self.0.push(Owner { place, agent, at });
     }
 
     /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. An
@@ -79,9 +79,11 @@ impl Owners {
     pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
         let gone = self.0.extract_if(.., |owner| match removed {
             Removed::All => true,
-            Removed::Priority(prio) => owner.prio == prio,
+            Removed::One(place) => owner.place == place,
             // An agent that swaps filters adds the new one first: it still owns the priority.
-            Removed::OneFilter(prio) => owner.prio == prio && owner.agent.comm != by.comm,
+            Removed::OneFilter(prio) => {
+                owner.place == Place::Priority(prio) && owner.agent.comm != by.comm
+            }
         });
         gone.filter(|owner| owner.agent.comm != by.comm).max_by_key(|owner| owner.at)
     }
@@ -99,10 +101,18 @@ mod tests {
     #[test]
     fn only_a_strangers_removal_has_a_victim() {
         let mut owners = Owners::default();
-        owners.attach(1, agent("cilium-agent"), 10);
-        owners.attach(2, agent("system-probe"), 20);
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "its own");
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "gone");
+        owners.attach(Place::Priority(1), agent("cilium-agent"), 10);
+        owners.attach(Place::Priority(2), agent("system-probe"), 20);
+        assert_eq!(
+            owners.remove(Removed::One(Place::Priority(2)), agent("system-probe")),
+            None,
+            "its own"
+        );
+        assert_eq!(
+            owners.remove(Removed::One(Place::Priority(2)), agent("system-probe")),
+            None,
+            "gone"
+        );
         let victim = owners.remove(Removed::All, agent("system-probe")).expect("a victim");
         assert_eq!((victim.agent, victim.at), (agent("cilium-agent"), 10));
         assert_eq!(owners.remove(Removed::All, agent("system-probe")), None);
@@ -111,7 +121,7 @@ mod tests {
     #[test]
     fn an_agent_that_swaps_its_filters_stays_the_owner() {
         let mut owners = Owners::default();
-        owners.attach(1, agent("calico-node"), 10);
+        owners.attach(Place::Priority(1), agent("calico-node"), 10);
         assert_eq!(owners.remove(Removed::OneFilter(1), agent("calico-node")), None);
         let victim = owners.remove(Removed::OneFilter(1), agent("tracee")).expect("a victim");
         assert_eq!(victim.agent, agent("calico-node"));
@@ -120,7 +130,7 @@ mod tests {
     #[test]
     fn owners_are_bounded() {
         let mut owners = Owners::default();
-        (0..100).for_each(|prio| owners.attach(prio, agent("a"), u64::from(prio)));
+        (0..100).for_each(|prio| owners.attach(Place::Priority(prio), agent("a"), u64::from(prio)));
         assert_eq!(owners.0.len(), MOST_OWNERS);
     }
 }

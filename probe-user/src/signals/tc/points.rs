@@ -6,8 +6,9 @@ use rustc_hash::FxHasher;
 
 use super::{
     Answer, Operation, TcRequest,
-    evidence::{Failing, ForeignRemoval, PrioLeak, TcEvidence, parent_name},
+    evidence::{Failing, ForeignRemoval, PrioLeak, ProgramEvidence, TcEvidence, parent_name},
     owners::{Agent, Owner, Owners, Removed},
+    programs::Place,
     rules::{ATTACH_FAILING, FOREIGN_REMOVAL, PRIO_LEAK},
     who,
 };
@@ -29,13 +30,28 @@ const MOST_POINTS: usize = 12_000;
 const CLSACT: u32 = 0xffff_fff1;
 const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
+
+/// Where something is attached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Point {
-    netns: u32,
+pub struct Point {
+    pub netns: u32,
     /// Tells a namespace from a later one with the same inode number.
     netns_cookie: u64,
-    ifindex: i32,
-    parent: u32,
+    pub ifindex: i32,
+    pub parent: u32,
+}
+
+impl Point {
+    /// The point a request is about.
+    #[must_use]
+    pub fn of(event: &Event, request: &TcRequest) -> Self {
+        Self {
+            netns: event.context.netns.unwrap_or(0),
+            netns_cookie: request.netns_cookie,
+            ifindex: request.interface.index,
+            parent: request.parent,
+        }
+    }
 }
 
 /// A removal by somebody else.
@@ -90,7 +106,14 @@ impl Points {
                 let Some(state) = self.points.get_mut(&point) else { return };
                 state.failures = Window::new(capacity(config));
                 state.failing = None;
-                state.owners.attach(request.prio, agent, now);
+                let replaced = request.bpf.replaced.map(|id| Removed::One(Place::Program(id)));
+                let victim = replaced.and_then(|replaced| state.owners.remove(replaced, agent));
+                state.owners.attach(request.place(), agent, now);
+                out.extend(
+                    victim.map(|victim| {
+                        state.foreign_removal(&point, event, request, &victim, config)
+                    }),
+                );
                 if request.lets_the_kernel_choose() && request.kind.as_deref() == Some("bpf") {
                     state.without_prio += 1;
                     if state.without_prio == config.prio_leak as u64 {
@@ -113,6 +136,8 @@ impl Points {
                     };
                     state.owners.remove(removed, agent)
                 });
+                // Who dropped the last reference to a link that the kernel detaches is not known.
+                let hits = hits.filter(|_| !request.bpf.by_kernel);
                 let victim = hits.max_by_key(|owner| owner.at);
                 let state = self.points.get_mut(&point);
                 out.extend(state.zip(victim).map(|(state, victim)| {
@@ -149,6 +174,7 @@ impl Points {
                 Answer::Done | Answer::Unknown | Answer::Refused => None,
             },
             message: request.message.clone(),
+            program: request.bpf.program.as_ref().map(ProgramEvidence::of),
         };
         if failures >= config.failing_writes {
             state.failing = Some((who(event, request), failing));
@@ -197,12 +223,7 @@ impl Points {
 
     /// The point a request is about, with a fresh state if it is new or now another interface's.
     fn point(&mut self, event: &Event, request: &TcRequest, config: &TcConfig) -> Point {
-        let point = Point {
-            netns: event.context.netns.unwrap_or(0),
-            netns_cookie: request.netns_cookie,
-            ifindex: request.interface.index,
-            parent: request.parent,
-        };
+        let point = Point::of(event, request);
         self.points.remove_if(&point, |state| request.is_of_another_interface(&state.who));
         let state = self.points.entry(point, || State::new(config));
         state.latest = state.latest.max(event.context.at);
@@ -241,6 +262,7 @@ impl State {
         let evidence = TcEvidence::ForeignRemoval(ForeignRemoval {
             removed: request.object.name(),
             parent: parent_name(point.parent),
+            program: request.bpf.program.as_ref().map(ProgramEvidence::of),
             victim: Parent { pid: victim.agent.pid, comm: victim.agent.comm.text() },
             attached_seconds_ago: now.saturating_sub(victim.at) / 1_000_000_000,
             removals_total: total,

@@ -8,8 +8,8 @@ pub static REWRITE_RATE: Rule = Rule {
     meaning: "An agent writes the same qdisc or filter again and again. Each write takes the RTNL mutex, \
               which every other change of the node's network waits for; Calico nodes went NotReady of it.",
     computed: "Accepted RTM_NEWQDISC and RTM_NEWTFILTER requests of one qdisc or filter (network namespace, \
-               interface, parent, priority) in `tc.window`: `tc.warn_writes` warn, `tc.critical_writes` are \
-               critical.",
+               interface, parent, priority), or attachments of programs of one name by TCX, netkit or XDP, \
+               in `tc.window`: `tc.warn_writes` warn, `tc.critical_writes` are critical.",
     keys: &["tc.window", "tc.warn_writes", "tc.critical_writes", "tc.hold"],
     false_alarms: "An agent's restart writes each filter once. A pod that comes and goes makes a qdisc and two \
                    filters; the removal of an interface is no request at all. A shaping script that rewrites \
@@ -64,11 +64,27 @@ pub static FOREIGN_REMOVAL: Rule = Rule {
     signal: "tc",
     meaning: "One agent removed what another one had attached. The other one may not notice, and its policy \
               is gone from this interface.",
-    computed: "An accepted delete at an attach point where somebody else attached last. Agents are told apart \
+    computed: "An accepted delete (or a replacement, by TCX) of what somebody else attached last. Agents are told apart \
                by their name; `tc` and `ip` stand for whoever started them. One is enough to warn.",
     keys: &["tc.window", "tc.hold"],
     false_alarms: "A restarted agent that cleans up after itself has the same name and stays quiet. An operator \
                    who deletes a filter by hand fires: so it is.",
     advice: "Two agents use one interface. The one in evidence.victim has lost what it attached and may \
              not notice: restart it, and keep one of the two away from this interface.",
+};
+
+pub static DUPLICATE_PROGRAM: Rule = Rule {
+    name: "tc-duplicate-program",
+    signal: "tc",
+    meaning: "The same program is attached more than once at one TCX or netkit point, so each packet passes \
+              it more than once. A restarted agent that attaches anew, and does not find what it attached \
+              before, leaves this behind (cilium/cilium#44194).",
+    computed: "Programs at one attach point with the same name, and either the same tag or attached by agents \
+               of the same name, for at least `tc.duplicate_after`. Known are those attached since nodeprobe \
+               started. XDP has one program at a time and cannot fire.",
+    keys: &["tc.duplicate_after", "tc.hold"],
+    false_alarms: "An agent that attaches the new program before it detaches the old one stays quiet. Two \
+                   different programs of one agent with the same name do fire.",
+    advice: "evidence.attached lists the copies, newest first. `bpftool net show dev IF` shows them in \
+             order; detach all but the newest with `bpftool link detach id ID` (or `bpftool net detach`).",
 };

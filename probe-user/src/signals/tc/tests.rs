@@ -7,6 +7,7 @@ use crate::{
             Answer, Object, Operation, TcChange, TcRequest,
             detect::TcDetector,
             evidence::{Rewrites, TcEvidence},
+            programs::Bpf,
         },
         testing::{Bench, MINUTE, SECOND, comm, verdicts},
     },
@@ -33,6 +34,7 @@ fn request(operation: Operation, handle: u32) -> TcRequest {
         message: None,
         duration_ns: None,
         started_by: None,
+        bpf: Bpf::default(),
     }
 }
 
