@@ -5,11 +5,13 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::finding::{Finding, Severity};
+use crate::scenario::Unseen;
 
 /// A finding that must come, as checks on the JSON the agent prints.
 #[derive(Clone, Debug)]
 pub struct Expectation {
     checks: Vec<Check>,
+    unseen_on: Option<&'static Unseen>,
 }
 
 /// One check of one field, named by its JSON pointer.
@@ -31,13 +33,25 @@ impl Expectation {
     /// A finding of this rule that fires.
     #[must_use]
     pub fn firing(rule: &'static str) -> Self {
-        Self { checks: Vec::new() }.is("/rule", rule).is("/state", "firing")
+        Self { checks: Vec::new(), unseen_on: None }.is("/rule", rule).is("/state", "firing")
     }
 
     /// The end of a finding seen before.
     #[must_use]
     pub fn resolved(id: &str) -> Self {
-        Self { checks: Vec::new() }.is("/id", id).is("/state", "resolved")
+        Self { checks: Vec::new(), unseen_on: None }.is("/id", id).is("/state", "resolved")
+    }
+
+    /// Where it cannot come, and nothing may be said.
+    #[must_use]
+    pub fn unseen_on(self, unseen: &'static Unseen) -> Self {
+        Self { unseen_on: Some(unseen), ..self }
+    }
+
+    /// Where it cannot come.
+    #[must_use]
+    pub fn is_unseen_on(&self) -> Option<&'static Unseen> {
+        self.unseen_on
     }
 
     /// How bad it must be called.

@@ -10,13 +10,14 @@ use crate::expect::Expectation;
 use crate::report::Reporter;
 use crate::scenarios::{
     fork_causes, fork_pids_max, netlink_leak, netlink_seed, quiet_control, tc_agents,
-    tc_handle_toggle,
+    tc_bpf_attach, tc_handle_toggle,
 };
 
 /// Every scenario, in the order they are played.
 pub const ALL: &[Scenario] = &[
     tc_handle_toggle::SCENARIO,
     tc_agents::SCENARIO,
+    tc_bpf_attach::SCENARIO,
     fork_pids_max::SCENARIO,
     fork_causes::SCENARIO,
     netlink_leak::SCENARIO,
@@ -53,6 +54,7 @@ pub struct Prelude {
 }
 
 /// A rung on which the agent cannot know of something.
+#[derive(Debug)]
 pub struct Unseen {
     pub signal: &'static str,
     pub hook: &'static str,

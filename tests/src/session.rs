@@ -67,9 +67,7 @@ impl<'a> Session<'a> {
     /// Judges what was there before the agent: found and then resolved, unless it cannot be seen.
     /// Returns what is left of it, to be kept to the end.
     pub fn prelude(&mut self, prelude: &Prelude, played: Played) -> Result<(Vec<Catch>, Props)> {
-        let Unseen { signal, hook, rung, why } = &prelude.unseen_on;
-        if self.agent.uses_rung(signal, hook, rung)? {
-            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
+        if self.is_blind(&prelude.unseen_on)? {
             return Ok((Vec::new(), played.props));
         }
         Ok((self.catch(played, true)?, Props::new()))
@@ -82,10 +80,27 @@ impl<'a> Session<'a> {
         self.catch(played, resolves)
     }
 
+    /// Whether the agent cannot know of something on the rung it uses.
+    fn is_blind(&self, unseen: &Unseen) -> Result<bool> {
+        let Unseen { signal, hook, rung, why } = unseen;
+        let blind = self.agent.uses_rung(signal, hook, rung)?;
+        if blind {
+            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
+        }
+        Ok(blind)
+    }
+
     fn catch(&mut self, played: Played, resolves: bool) -> Result<Vec<Catch>> {
-        self.provoked.extend(played.expected.iter().cloned());
+        let mut expected = Vec::new();
+        for expectation in played.expected {
+            let blind = expectation.is_unseen_on().map(|unseen| self.is_blind(unseen));
+            if !blind.transpose()?.unwrap_or(false) {
+                expected.push(expectation);
+            }
+        }
+        self.provoked.extend(expected.iter().cloned());
         let mut catches = Vec::new();
-        for expected in &played.expected {
+        for expected in &expected {
             let arrival = self.agent.expect(expected)?;
             let latency = arrival.at.since(played.since);
             catches.push(Catch { arrival, latency_ms: u64::try_from(latency.as_millis())? });

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 
+mod bpf_agent;
 pub mod fork;
 mod netlink;
 mod tc_agent;
@@ -41,6 +42,8 @@ pub enum Workload {
     TcToggle(tc_toggle::TcToggle),
     /// Do something to the filters of an interface, then stay.
     TcAgent(tc_agent::TcAgent),
+    /// Do something with programs on an interface, then stay.
+    BpfAgent(bpf_agent::BpfAgent),
     /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
     /// Fork and reap.
@@ -59,6 +62,7 @@ pub fn run(workload: &Workload) -> Result<()> {
     match workload {
         Workload::TcToggle(args) => tc_toggle::run(args),
         Workload::TcAgent(args) => tc_agent::run(args),
+        Workload::BpfAgent(args) => bpf_agent::run(args),
         Workload::ForkFail(args) => fork::fail(args),
         Workload::ForkStorm(args) => fork::storm(args),
         Workload::NetlinkLeak(args) => netlink::leak(args),
