@@ -61,8 +61,8 @@ struct Link {
 impl Link {
     fn create(kind: &str) -> Result<Self> {
         let (netns, name) = (Netns::create()?, unique("lxc"));
-        let words = format!("-n {} link add {name} type {kind} peer name eth0", netns.name());
-        exec::run_words("ip", &words)?;
+        // Its peer gets the kernel's default name: not every iproute2 knows netkit's own words.
+        exec::run_words("ip", &format!("-n {} link add {name} type {kind}", netns.name()))?;
         Ok(Self { netns, name })
     }
 
