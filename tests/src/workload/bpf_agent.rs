@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::net::{AddressFamily, SocketType, socket};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::{Ack, stay};
 use crate::bpf::{self, Point};
@@ -54,6 +55,8 @@ enum Act {
 /// Does it.
 pub fn run(args: &BpfAgent) -> Result<()> {
     netns::enter(&args.netns)?;
+    // Kernels before 5.11 charge programs to this limit.
+    setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None })?;
     let any = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
     let (point, index) = (args.point, bpf::ifindex(any.as_fd(), &args.dev)?);
     let load = || bpf::load(point, &args.program);
