@@ -150,3 +150,6 @@ pub fn decode(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         },
     })))
 }
+
+#[cfg(test)]
+mod tests;
