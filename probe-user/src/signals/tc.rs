@@ -17,6 +17,7 @@ mod duplicates;
 pub mod evidence;
 mod hooks;
 mod owners;
+mod point;
 mod points;
 mod programs;
 mod rules;
@@ -179,7 +180,7 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         started_by: (record.parent_tgid != 0)
             .then_some((record.parent_tgid, Comm(record.parent_comm))),
         bpf: Bpf {
-            program: Program::read(&record.program, event::text(&record.source)),
+            program: Program::read(&record.program, event::text(&record.source)).map(Box::new),
             ..Bpf::default()
         },
     })))

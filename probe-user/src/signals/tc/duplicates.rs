@@ -8,7 +8,7 @@ use super::{
     Object, Operation, TcRequest,
     evidence::{Copy, Duplicates, ProgramEvidence, TcEvidence, parent_name},
     owners::Agent,
-    points::Point,
+    point::Point,
     programs::{Place, Program},
     rules::DUPLICATE_PROGRAM,
     who,
@@ -72,7 +72,7 @@ impl Programs {
         if let Some(id) = request.bpf.replaced {
             state.remove(Place::Program(id));
         }
-        let program = request.bpf.program.as_ref();
+        let program = request.bpf.program.as_deref();
         let Some(program) = program.filter(|_| request.operation == Operation::Write) else {
             return;
         };

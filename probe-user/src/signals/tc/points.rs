@@ -8,6 +8,7 @@ use super::{
     Answer, Operation, TcRequest,
     evidence::{Failing, ForeignRemoval, PrioLeak, ProgramEvidence, TcEvidence, parent_name},
     owners::{Agent, Owner, Owners, Removed},
+    point::Point,
     programs::Place,
     rules::{ATTACH_FAILING, FOREIGN_REMOVAL, PRIO_LEAK},
     who,
@@ -30,29 +31,6 @@ const MOST_POINTS: usize = 12_000;
 const CLSACT: u32 = 0xffff_fff1;
 const INGRESS: u32 = 0xffff_fff2;
 const EGRESS: u32 = 0xffff_fff3;
-
-/// Where something is attached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Point {
-    pub netns: u32,
-    /// Tells a namespace from a later one with the same inode number.
-    netns_cookie: u64,
-    pub ifindex: i32,
-    pub parent: u32,
-}
-
-impl Point {
-    /// The point a request is about.
-    #[must_use]
-    pub fn of(event: &Event, request: &TcRequest) -> Self {
-        Self {
-            netns: event.context.netns.unwrap_or(0),
-            netns_cookie: request.netns_cookie,
-            ifindex: request.interface.index,
-            parent: request.parent,
-        }
-    }
-}
 
 /// A removal by somebody else.
 struct Removal {
@@ -174,7 +152,7 @@ impl Points {
                 Answer::Done | Answer::Unknown | Answer::Refused => None,
             },
             message: request.message.clone(),
-            program: request.bpf.program.as_ref().map(ProgramEvidence::of),
+            program: request.bpf.program.as_deref().map(ProgramEvidence::of),
         };
         if failures >= config.failing_writes {
             state.failing = Some((who(event, request), failing));
@@ -262,7 +240,7 @@ impl State {
         let evidence = TcEvidence::ForeignRemoval(ForeignRemoval {
             removed: request.object.name(),
             parent: parent_name(point.parent),
-            program: request.bpf.program.as_ref().map(ProgramEvidence::of),
+            program: request.bpf.program.as_deref().map(ProgramEvidence::of),
             victim: Parent { pid: victim.agent.pid, comm: victim.agent.comm.text() },
             attached_seconds_ago: now.saturating_sub(victim.at) / 1_000_000_000,
             removals_total: total,

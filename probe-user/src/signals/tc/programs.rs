@@ -52,7 +52,7 @@ pub struct Program {
 /// What is known of the program a request is about, and of the link that holds it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bpf {
-    pub program: Option<Program>,
+    pub program: Option<Box<Program>>,
     /// Id of the link.
     pub link: Option<u32>,
     /// Id of the program whose place was taken.
@@ -143,7 +143,7 @@ pub fn decode(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
         started_by: (record.parent_tgid != 0)
             .then_some((record.parent_tgid, Comm(record.parent_comm))),
         bpf: Bpf {
-            program: Program::read(&record.program, None),
+            program: Program::read(&record.program, None).map(Box::new),
             link: known(record.link_id),
             replaced: known(record.replaced_id),
             by_kernel: record.by_kernel != 0,

@@ -13,8 +13,8 @@ fn bench() -> Bench {
     Bench::new(Box::new(TcDetector::new(&TcConfig::default())))
 }
 
-fn program(id: u32, name: &str) -> Option<Program> {
-    Some(Program { id, name: comm(name), tag: [0xab; 8], source: None })
+fn program(id: u32, name: &str) -> Option<Box<Program>> {
+    Some(Box::new(Program { id, name: comm(name), tag: [0xab; 8], source: None }))
 }
 
 /// `from_container` at the tcx ingress of cali1, by the bench's own process.
@@ -171,11 +171,13 @@ fn what_is_no_copy_is_quiet() {
     bench.at(4, body(other));
     // Another agent's program of that name, with other code; and a program without a name.
     let mut namesake = request(Operation::Write, 5);
-    namesake.bpf.program = program(5, "from_container").map(|p| Program { tag: [1; 8], ..p });
+    namesake.bpf.program =
+        program(5, "from_container").map(|p| Box::new(Program { tag: [1; 8], ..*p }));
     by(&mut bench, "hubble", 5, namesake);
     for id in [6, 7] {
         let mut nameless = request(Operation::Write, id);
-        nameless.bpf.program = program(id, "").map(|p| Program { tag: [id as u8; 8], ..p });
+        nameless.bpf.program =
+            program(id, "").map(|p| Box::new(Program { tag: [id as u8; 8], ..*p }));
         bench.at(6, body(nameless));
     }
     assert!(bench.tick(100 * SECOND).is_empty());
