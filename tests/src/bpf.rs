@@ -95,7 +95,7 @@ impl Point {
     }
 
     /// Why programs cannot be attached here on this kernel, as the kernel itself says; `None` where
-    /// they can. A kernel that says so and is new enough to know better is an error.
+    /// they can. TCX that is missing where it cannot be left out of a kernel is an error.
     pub fn lacking(self) -> Result<Option<String>> {
         let Err(error) = query(self, LOOPBACK) else { return Ok(None) };
         if self == Self::Xdp || error.raw_os_error() != Some(libc::EINVAL) {
@@ -103,7 +103,7 @@ impl Point {
         }
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
         let (major, minor) = self.since();
-        if number(&release) >= (major, minor) {
+        if self != Self::NetkitPrimary && number(&release) >= (major, minor) {
             bail!("{release} knows no {self:?}, which came with {major}.{minor}");
         }
         Ok(Some(format!("{release} has no {self:?}, which came with Linux {major}.{minor}")))
