@@ -141,7 +141,7 @@ impl Attached {
         let (ours, theirs) = (&self.program, &other.program);
         let named = !ours.name.bytes().is_empty();
         ours.name == theirs.name
-            && (ours.tag == theirs.tag || (named && self.agent.comm == other.agent.comm))
+            && (ours.tag == theirs.tag || (named && self.agent.is(&other.agent)))
     }
 }
 

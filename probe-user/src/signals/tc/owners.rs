@@ -25,6 +25,12 @@ impl Agent {
             _ => own,
         }
     }
+
+    /// Whether it is the same agent: a restart keeps the name, and a thread of another name the pid.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.comm == other.comm || self.pid == other.pid
+    }
 }
 
 /// An agent and where it attached.
@@ -73,19 +79,18 @@ impl Owners {
         self.0.push(Owner { place, agent, at });
     }
 
-    /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. An
-    /// agent is known again by its name: a restart is no stranger. Whose filter it was when the
-    /// kernel chose the priority is not known, and nobody is named.
+    /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. Whose
+    /// filter it was when the kernel chose the priority is not known, and nobody is named.
     pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
         let gone = self.0.extract_if(.., |owner| match removed {
             Removed::All => true,
-            Removed::One(place) => owner.place == place,
+            Removed::One(place) => owner.place == place && place != Place::Unknown,
             // An agent that swaps filters adds the new one first: it still owns the priority.
             Removed::OneFilter(prio) => {
-                owner.place == Place::Priority(prio) && owner.agent.comm != by.comm
+                owner.place == Place::Priority(prio) && !owner.agent.is(&by)
             }
         });
-        gone.filter(|owner| owner.agent.comm != by.comm).max_by_key(|owner| owner.at)
+        gone.filter(|owner| !owner.agent.is(&by)).max_by_key(|owner| owner.at)
     }
 }
 
@@ -95,7 +100,7 @@ mod tests {
     use crate::signals::testing::comm;
 
     fn agent(name: &str) -> Agent {
-        Agent { pid: 7, comm: comm(name) }
+        Agent { pid: u32::from(name.as_bytes()[0]), comm: comm(name) }
     }
 
     #[test]

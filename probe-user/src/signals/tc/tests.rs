@@ -216,7 +216,7 @@ fn filters_without_a_priority_that_are_deleted_are_quiet() {
 #[test]
 fn a_stranger_that_deletes_the_clsact_is_named_with_its_victim() {
     let by = |name: &str, request: TcRequest| {
-        body(TcRequest { started_by: Some((40, comm(name))), ..request })
+        body(TcRequest { started_by: Some((u32::from(name.as_bytes()[0]), comm(name))), ..request })
     };
     let clsact = TcRequest {
         object: Object::Qdisc,

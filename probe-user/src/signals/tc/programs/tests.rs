@@ -48,6 +48,7 @@ fn body(request: TcRequest) -> Body {
 
 fn by(bench: &mut Bench, name: &str, at: u64, request: TcRequest) -> Vec<Condition> {
     bench.context.comm = comm(name);
+    bench.context.pid = u32::from(name.as_bytes()[0]);
     bench.at(at, body(request))
 }
 
@@ -234,4 +235,11 @@ fn xdp_has_one_program_at_a_time() {
     off.bpf.program = None;
     let raised = by(&mut bench, "ip", 101 * SECOND, off);
     assert_eq!(verdicts(&raised), [("tc-foreign-removal", Severity::Warning)]);
+}
+
+#[test]
+fn a_thread_of_the_agent_by_another_name_is_no_stranger() {
+    let mut bench = bench();
+    by(&mut bench, "tokio-runtime-w", SECOND, linked(Operation::Write, 1, 11));
+    assert!(by(&mut bench, "the-agent", 2 * SECOND, linked(Operation::Delete, 1, 11)).is_empty());
 }
