@@ -264,8 +264,7 @@ impl Metrics {
     /// Notes which rung each hook uses.
     pub fn observe_coverage(&self, coverage: &[Coverage], ready_seconds: f64) {
         for covered in coverage {
-            let rung = covered.rung.map_or("none", |rung| rung.name());
-            let labels = [covered.signal.name, covered.hook.name, rung];
+            let labels = [covered.signal.name, covered.hook.name, covered.rung_name()];
             self.coverage.with_label_values(&labels).set(1);
         }
         self.ready_seconds.with_label_values(&[] as &[&str]).set(ready_seconds);
