@@ -84,10 +84,12 @@ pub fn run(args: &TcAgent) -> Result<()> {
     }
     Ack::FirstBadAct { at }.send()?;
     Ack::Done { count: args.count }.send()?;
-    while args.act == Act::Freeze {
+    if args.act != Act::Freeze {
+        stay()
+    }
+    loop {
         interface.replace(Direction::Ingress, PRIORITY, "2")?;
         interface.replace(Direction::Egress, PRIORITY, "1")?;
         thread::sleep(Duration::from_millis(500));
     }
-    stay()
 }
