@@ -118,10 +118,30 @@ fields! {
     KERNFS_NODE_PRIV: "kernfs_node"."priv",
     CGROUP_SELF: "cgroup"."self",
     CGROUP_SUBSYS: "cgroup"."subsys",
+    FILE_PRIVATE_DATA: "file"."private_data",
+    BPF_PROG_AUX: "bpf_prog"."aux",
+    BPF_PROG_TAG: "bpf_prog"."tag",
+    BPF_PROG_AUX_ID: "bpf_prog_aux"."id",
+    BPF_PROG_AUX_NAME: "bpf_prog_aux"."name",
+    /// Back to the program.
+    BPF_PROG_AUX_PROG: "bpf_prog_aux"."prog",
+    BPF_LINK_ID: "bpf_link"."id",
+    BPF_LINK_PROG: "bpf_link"."prog",
+    /// `enum bpf_attach_type` of a link, from 6.17 on.
+    BPF_LINK_ATTACH_TYPE: "bpf_link"."attach_type",
+    XDP_LINK_DEV: "bpf_xdp_link"."dev",
+    /// TCX, from 6.6 on.
+    TCX_LINK_DEV: "tcx_link"."dev",
+    /// `enum bpf_attach_type` of a TCX link, before 6.17.
+    TCX_LINK_LOCATION: "tcx_link"."location",
+    /// netkit, from 6.7 on.
+    NETKIT_LINK_DEV: "netkit_link"."dev",
+    /// `enum bpf_attach_type` of a netkit link, before 6.17.
+    NETKIT_LINK_LOCATION: "netkit_link"."location",
 }
 
 /// Fields that only some kernels have; where one is missing the programs have another way.
-pub const OF_SOME_KERNELS: [usize; 9] = [
+pub const OF_SOME_KERNELS: [usize; 14] = [
     NET_COOKIE,
     USER_PROCESSES,
     CRED_UCOUNTS,
@@ -131,4 +151,9 @@ pub const OF_SOME_KERNELS: [usize; 9] = [
     PID_NS_MAX,
     MUTEX_OWNER,
     TASK_WORKER_PRIVATE,
+    BPF_LINK_ATTACH_TYPE,
+    TCX_LINK_DEV,
+    TCX_LINK_LOCATION,
+    NETKIT_LINK_DEV,
+    NETKIT_LINK_LOCATION,
 ];

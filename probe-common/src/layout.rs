@@ -4,6 +4,7 @@
 use core::mem::offset_of;
 
 use crate::{
+    bpf::{ProgramRecord, TcBpfRecord},
     fork::ForkRecord,
     netlink::NetlinkRecord,
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
@@ -46,10 +47,28 @@ pub const RECORDS: &[Layout] = &[
         started_ns,
         parent_started_ns,
         parent_tgid,
-        _pad,
         parent_comm,
         ifname,
         kind,
+        message,
+        program,
+        source
+    }),
+    layout!(ProgramRecord { id, tag, name }),
+    layout!(TcBpfRecord {
+        header,
+        operation,
+        point,
+        ret,
+        ifindex,
+        link_id,
+        replaced_id,
+        parent_tgid,
+        netns_cookie,
+        by_kernel,
+        program,
+        parent_comm,
+        ifname,
         message
     }),
     layout!(LinkGoneRecord { header, ifindex, _pad }),

@@ -5,6 +5,7 @@
 //! at compile time here and compared with the built object's BTF by a test.
 #![no_std]
 
+pub mod bpf;
 pub mod counter;
 pub mod field;
 pub mod fork;

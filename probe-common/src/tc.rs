@@ -1,6 +1,9 @@
 //! tc: one record for each request that changes a qdisc or a filter.
 
-use crate::wire::{COMM_LEN, Header};
+use crate::{
+    bpf::ProgramRecord,
+    wire::{COMM_LEN, Header},
+};
 
 /// Length of an interface name, `IFNAMSIZ` in `include/uapi/linux/if.h` (bytes).
 pub const IFNAME_LEN: usize = 16;
@@ -8,6 +11,8 @@ pub const IFNAME_LEN: usize = 16;
 pub const KIND_LEN: usize = 16;
 /// Length kept of the kernel's ext-ack sentence (bytes); the longest of net/sched is below it.
 pub const MESSAGE_LEN: usize = 96;
+/// Length kept of `TCA_BPF_NAME`, of 256 in the kernel's own policy (bytes).
+pub const SOURCE_LEN: usize = 64;
 
 /// Message types of `include/uapi/linux/rtnetlink.h` that change tc state.
 pub mod rtm {
@@ -46,8 +51,6 @@ pub struct TcRecord {
     pub parent_started_ns: u64,
     /// Process id of the writer's parent; 0 when unknown.
     pub parent_tgid: u32,
-    /// Zero.
-    pub _pad: u32,
     /// Name of the writer's parent: `tc` is run by an agent, and that is the culprit.
     pub parent_comm: [u8; COMM_LEN],
     /// Name of the interface at that moment; empty when unknown.
@@ -56,9 +59,13 @@ pub struct TcRecord {
     pub kind: [u8; KIND_LEN],
     /// The kernel's own ext-ack sentence; empty when it gave none.
     pub message: [u8; MESSAGE_LEN],
+    /// The program that a bpf filter is made of; classic bytecode has none.
+    pub program: ProgramRecord,
+    /// `TCA_BPF_NAME`: where the program comes from, `classifier.o:[section]`; empty when not given.
+    pub source: [u8; SOURCE_LEN],
 }
 
-const _: () = assert!(size_of::<TcRecord>() == 264);
+const _: () = assert!(size_of::<TcRecord>() == 352);
 
 /// An interface is being removed, and every qdisc and filter on it.
 #[repr(C)]

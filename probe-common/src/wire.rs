@@ -27,6 +27,8 @@ pub mod kind {
     pub const TC_REQUEST: u16 = (signal::TC as u16) << 8 | 1;
     /// An interface goes away, with its tc state: [`crate::tc::LinkGoneRecord`].
     pub const TC_LINK_GONE: u16 = (signal::TC as u16) << 8 | 2;
+    /// A program attached by TCX, netkit or XDP: [`crate::bpf::TcBpfRecord`].
+    pub const TC_BPF_ATTACH: u16 = (signal::TC as u16) << 8 | 3;
     /// A clone, fork or vfork refused with EAGAIN or ENOMEM: [`crate::fork::ForkRecord`].
     pub const FORK_FAILED: u16 = (signal::FORK as u16) << 8 | 1;
     /// One that failed with another errno: a caller's mistake (EINVAL) or a policy (EPERM, ENOSPC),

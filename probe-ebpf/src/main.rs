@@ -14,6 +14,8 @@ mod netlink;
 mod output;
 mod rtnl;
 mod tc;
+mod tc_attributes;
+mod tc_bpf;
 mod tc_syscall;
 
 #[cfg(not(test))]

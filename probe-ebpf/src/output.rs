@@ -10,6 +10,7 @@ use aya_ebpf::{
     maps::{PerCpuArray, RingBuf},
 };
 use probe_common::{
+    bpf::TcBpfRecord,
     counter,
     fork::ForkRecord,
     netlink::NetlinkRecord,
@@ -20,7 +21,7 @@ use probe_common::{
 
 use crate::kernel::task;
 
-/// Size of the ring (bytes): 2,000 tc records, or 7,000 small ones, between two reads.
+/// Size of the ring (bytes): 1,400 tc records, or 7,000 small ones, between two reads.
 const RING_BYTES: u32 = 512 * 1024;
 
 #[map]
@@ -50,6 +51,7 @@ macro_rules! records {
 #[repr(C)]
 pub struct RecordTypes(
     [TcRecord; 0],
+    [TcBpfRecord; 0],
     [LinkGoneRecord; 0],
     [ForkRecord; 0],
     [NetlinkRecord; 0],
@@ -61,9 +63,17 @@ pub struct RecordTypes(
 );
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], [], 0);
 
-records!(TcRecord, LinkGoneRecord, ForkRecord, NetlinkRecord, RtnlWaitRecord, RtnlShortRecord);
+records!(
+    TcRecord,
+    TcBpfRecord,
+    LinkGoneRecord,
+    ForkRecord,
+    NetlinkRecord,
+    RtnlWaitRecord,
+    RtnlShortRecord
+);
 
 /// Adds `by` to a counter of a signal.
 #[inline(always)]

@@ -22,14 +22,11 @@ use crate::{
     globals::offset,
     kernel::{copy_str, net, read_at, task},
     output,
+    tc_attributes::{self, Kernel},
 };
 
 /// Requests that may be in progress at once: all but a few wait for RTNL.
 const IN_FLIGHT: u32 = 1024;
-/// `TCA_KIND` in `include/uapi/linux/rtnetlink.h`.
-const TCA_KIND: u16 = 1;
-/// Attributes looked at to find the kind; iproute2 puts it first or second.
-const ATTRIBUTES: u32 = 8;
 
 /// `struct nlmsghdr` of `include/uapi/linux/netlink.h`.
 #[derive(Clone, Copy)]
@@ -200,7 +197,7 @@ fn answered<C: EbpfContext>(ctx: &C, request: &InFlight, ret: i32) {
     output::emit::<TcRecord>(kind::TC_REQUEST, |record| {
         record.ret = ret;
         fill(record, &message, net::of_skb(request.skb));
-        copy_kind(record, request.nlmsg, &message.nl, read_at::<u32>);
+        tc_attributes::copy::<Kernel>(record, request.nlmsg, &message.nl);
         if request.started != 0 {
             record.duration_ns = record.header.ts_ns - request.started;
         }
@@ -237,42 +234,4 @@ pub fn fill(record: &mut TcRecord, message: &TcRequest, net: Option<u64>) {
     }
     output::copy_comm(&mut record.header);
     task::copy_starters(record);
-}
-
-/// Copies `TCA_KIND` out of the attributes behind the request; `read` reads a word where the
-/// message lies (kernel or user memory).
-#[inline(always)]
-pub fn copy_kind(
-    record: &mut TcRecord,
-    nlmsg: u64,
-    header: &NlMsg,
-    read: impl Fn(u64) -> Option<u32>,
-) {
-    let mut at = size_of::<TcRequest>() as u64;
-    for _ in 0..ATTRIBUTES {
-        if at + 8 > header.len as u64 {
-            return;
-        }
-        // struct nlattr: u16 nla_len (with its own header), u16 nla_type.
-        let Some(attribute) = read(nlmsg + at) else {
-            return;
-        };
-        let (len, kind) = (attribute as u16, (attribute >> 16) as u16);
-        if kind == TCA_KIND {
-            for word in 0..record.kind.len() / 4 {
-                let Some(text) = read(nlmsg + at + 4 + 4 * word as u64) else {
-                    return;
-                };
-                record.kind[4 * word..4 * word + 4].copy_from_slice(&text.to_ne_bytes());
-                if text.to_ne_bytes().contains(&0) {
-                    return;
-                }
-            }
-            return;
-        }
-        if len < 4 {
-            return;
-        }
-        at += (len as u64 + 3) & !3;
-    }
 }

@@ -21,7 +21,8 @@ use crate::{
     fork::SYS_EXIT_RET,
     kernel::{copy_str, net, task},
     output,
-    tc::{TcRequest, copy_kind, fill, is_tc_write},
+    tc::{TcRequest, fill, is_tc_write},
+    tc_attributes::{self, User},
 };
 
 /// `NETLINK_ROUTE` in `include/uapi/linux/netlink.h`.
@@ -109,7 +110,7 @@ fn sending(entry: fd_table::NetlinkFd, buffer: u64, len: u64) {
     // may lend its names.
     fill(record, &message, task::net().filter(|net| net::inum(*net) == entry.netns));
     record.header.netns = entry.netns;
-    copy_kind(record, buffer, &message.nl, read_user::<u32>);
+    tc_attributes::copy::<User>(record, buffer, &message.nl);
     if TC_SENDING.insert(output::thread_key(), *record, 0).is_err() {
         output::count(signal::TC, counter::SEEN);
         output::count(signal::TC, counter::LOST_STASH_FULL);

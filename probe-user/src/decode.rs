@@ -45,6 +45,8 @@ unsafe impl Plain for wire::Header {}
 // SAFETY: as above.
 unsafe impl Plain for probe_common::tc::TcRecord {}
 // SAFETY: as above.
+unsafe impl Plain for probe_common::bpf::TcBpfRecord {}
+// SAFETY: as above.
 unsafe impl Plain for probe_common::tc::LinkGoneRecord {}
 // SAFETY: as above.
 unsafe impl Plain for probe_common::fork::ForkRecord {}

@@ -52,6 +52,9 @@ struct HookReport {
     signal: &'static str,
     hook: &'static str,
     rung: Option<Rung>,
+    /// Why there is nothing to see on this kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_applicable: Option<&'static str>,
     sees: &'static str,
     /// What this rung does not see.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -105,7 +108,7 @@ fn examine(rung: Option<Rung>) -> Result<Report, ProbeError> {
     let options = Options { rung, pids_on_cgroup_v1, kernel_log: false, rtnl_least_wait_ns };
     let probe = Probe::load(&facts, &offsets, options)?;
     Ok(Report {
-        covered: probe.coverage.iter().all(|covered| covered.rung.is_some()),
+        covered: probe.coverage.iter().all(Coverage::is_covered),
         kernel: facts,
         pids_controller,
         missing_fields: offsets
@@ -127,6 +130,7 @@ fn hook_report(covered: &Coverage) -> HookReport {
         signal: covered.signal.name,
         hook: covered.hook.name,
         rung: covered.rung,
+        not_applicable: covered.not_applicable,
         sees: covered.hook.sees,
         misses: covered.misses(),
         refused: covered
@@ -164,8 +168,12 @@ fn human(report: &Report) -> String {
         lines.push(format!("unknown fields   {}", report.missing_fields.join(", ")));
     }
     for hook in &report.hooks {
-        let rung = hook.rung.map_or("none", Rung::name);
         lines.push(String::new());
+        if let Some(absent) = hook.not_applicable {
+            lines.push(format!("{}/{}: nothing to see: {absent}", hook.signal, hook.hook));
+            continue;
+        }
+        let rung = hook.rung.map_or("none", Rung::name);
         lines.push(format!("{}/{}: {rung}", hook.signal, hook.hook));
         match (hook.rung, hook.misses) {
             (None, _) => lines.push(format!("  cannot see {}", hook.sees)),

@@ -21,8 +21,10 @@ use crate::interrupt;
 use crate::metrics::{self, Account, SIGNALS};
 use crate::report::{Line, Reporter, Stats};
 
+mod ready;
 mod transcript;
 
+use ready::Ready;
 pub use transcript::Arrival;
 use transcript::Transcript;
 
@@ -37,13 +39,6 @@ pub struct Agent {
     reporter: Reporter,
     ready: Ready,
     _config: TempDir,
-}
-
-/// What the ready line says.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Ready {
-    milliseconds: Option<u64>,
-    metrics_url: Option<String>,
 }
 
 impl Agent {
@@ -250,19 +245,6 @@ impl Drop for Agent {
     }
 }
 
-impl Ready {
-    /// Parses `ready in 84 ms: ..., metrics on http://127.0.0.1:9477/metrics`.
-    fn parse(line: &str) -> Self {
-        let milliseconds =
-            line.strip_prefix("ready in ").and_then(|rest| rest.split(' ').next()?.parse().ok());
-        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
-        Self {
-            milliseconds,
-            metrics_url: url.map(|url| url.trim_end_matches([',', '.', ';']).to_owned()),
-        }
-    }
-}
-
 fn read_findings(lines: impl BufRead, transcript: &Transcript, reporter: &Reporter) {
     for line in lines.lines().map_while(Result::ok) {
         match serde_json::from_str::<Finding>(&line) {
@@ -283,17 +265,4 @@ fn read_log(lines: impl BufRead, transcript: &Transcript) {
         transcript.logged(line);
     }
     transcript.end_of_stream();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ready_line_tells_time_and_address() {
-        let line = "ready in 84 ms: tc=fexit fork=fexit netlink=fexit, metrics on http://127.0.0.1:9477/metrics";
-        let url = Some("http://127.0.0.1:9477/metrics".to_owned());
-        assert_eq!(Ready::parse(line), Ready { milliseconds: Some(84), metrics_url: url });
-        assert_eq!(Ready::parse("ready, no metrics"), Ready::default());
-    }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 pub mod agent;
+pub mod bpf;
 pub mod clock;
 pub mod doctor;
 pub mod exec;

@@ -11,7 +11,7 @@ use crate::report::Reporter;
 use crate::scenarios::{
     fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
     netlink_birthplace, netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure,
-    tc_agents, tc_asymmetry, tc_before_agent, tc_handle_toggle, tc_sweep, who_pod,
+    tc_agents, tc_asymmetry, tc_before_agent, tc_bpf_attach, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -21,6 +21,7 @@ pub const ALL: &[Scenario] = &[
     tc_asymmetry::SCENARIO,
     tc_sweep::SCENARIO,
     tc_before_agent::SCENARIO,
+    tc_bpf_attach::SCENARIO,
     fork_pids_max::SCENARIO,
     fork_causes::SCENARIO,
     fork_node_limits::SCENARIO,

@@ -15,6 +15,7 @@ pub mod rtnl_pressure;
 pub mod tc_agents;
 pub mod tc_asymmetry;
 pub mod tc_before_agent;
+pub mod tc_bpf_attach;
 pub mod tc_handle_toggle;
 pub mod tc_sweep;
 pub mod who_pod;

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Moment;
 
+mod bpf_agent;
 pub mod fd;
 pub mod fork;
 mod leaker;
@@ -49,6 +50,8 @@ pub enum Workload {
     TcAgent(tc_agent::TcAgent),
     /// Attach to many interfaces, and write all their filters again.
     TcSweep(tc_sweep::TcSweep),
+    /// Do something with programs on an interface, then stay.
+    BpfAgent(bpf_agent::BpfAgent),
     /// Fill what is limited, then fail to fork.
     ForkFail(fork::ForkFail),
     /// Fail to fork for want of memory.
@@ -90,6 +93,7 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::TcToggle(args) => tc_toggle::run(args),
         Workload::TcAgent(args) => tc_agent::run(args),
         Workload::TcSweep(args) => tc_sweep::run(args),
+        Workload::BpfAgent(args) => bpf_agent::run(args),
         Workload::ForkFail(args) => fork::fail(args),
         Workload::ForkMemory(args) => fork::memory(args),
         Workload::ForkStorm(args) => fork::storm(args),

@@ -49,14 +49,8 @@ impl Birthplace {
 #[inline(always)]
 fn cgroup_of(args: u64) -> Option<u64> {
     let fd: i32 = field(args, f::CLONE_ARGS_CGROUP)?;
-    let files: u64 = field(task::current(), f::TASK_FILES)?;
-    let table: u64 = field(files, f::FILES_FDT)?;
-    let most: u32 = field(table, f::FDT_MAX_FDS)?;
-    if fd < 0 || fd as u32 >= most {
-        return None;
-    }
-    let files: u64 = field(table, f::FDT_FD)?;
-    let file: u64 = read_at(files + 8 * fd as u64)?;
+    // A negative one is above any table's size.
+    let file = task::file(fd as u32)?;
     let dentry: u64 = field(file, f::FILE_DENTRY)?;
     let inode: u64 = field(dentry, f::DENTRY_INODE)?;
     let node: u64 = field(inode, f::INODE_PRIVATE)?;

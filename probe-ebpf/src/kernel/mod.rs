@@ -5,6 +5,7 @@ use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 use crate::globals::offset;
 
 pub mod birthplace;
+pub mod bpf;
 pub mod limits;
 pub mod net;
 pub mod task;

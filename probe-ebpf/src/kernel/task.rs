@@ -8,6 +8,8 @@ use crate::globals::{offset, pids_on_cgroup_v1};
 
 /// `PF_WQ_WORKER` of include/linux/sched.h: a worker of a workqueue.
 const PF_WQ_WORKER: u32 = 0x20;
+/// `PF_KTHREAD`: a thread of the kernel.
+const PF_KTHREAD: u32 = 0x0020_0000;
 
 /// Address of the current `task_struct`.
 #[inline(always)]
@@ -115,10 +117,17 @@ pub fn is_last_thread() -> bool {
 #[inline(always)]
 pub fn copy_starters(record: &mut TcRecord) {
     record.started_ns = process_start();
-    if let Some(parent) = field::<u64>(current(), f::TASK_REAL_PARENT) {
-        record.parent_tgid = name(parent, &mut record.parent_comm);
+    if let Some(parent) = copy_parent(&mut record.parent_tgid, &mut record.parent_comm) {
         record.parent_started_ns = start_of(parent);
     }
+}
+
+/// Writes who started the current process, and returns its task.
+#[inline(always)]
+pub fn copy_parent(tgid: &mut u32, comm: &mut [u8; COMM_LEN]) -> Option<u64> {
+    let parent = field::<u64>(current(), f::TASK_REAL_PARENT)?;
+    *tgid = name(parent, comm);
+    Some(parent)
 }
 
 /// Writes a task's name and returns its process id; 0 when unknown.
@@ -130,13 +139,25 @@ fn name(task: u64, comm: &mut [u8; COMM_LEN]) -> u32 {
     field(task, f::TASK_TGID).unwrap_or(0)
 }
 
+/// Whether a task has a flag of include/linux/sched.h.
+#[inline(always)]
+fn has_flag(task: u64, flag: u32) -> bool {
+    field::<u32>(task, f::TASK_FLAGS).is_some_and(|flags| flags & flag != 0)
+}
+
+/// Whether the current task is the kernel's own: what it does, somebody else left to it.
+#[inline(always)]
+pub fn is_kernel_thread() -> bool {
+    has_flag(current(), PF_KTHREAD)
+}
+
 /// Writes who a task is, and what for when it is a worker of the kernel's. The task may be another
 /// one than the current; all is read through checked addresses.
 #[inline(always)]
 pub fn describe(task: u64, party: &mut Party) {
     party.tgid = name(task, &mut party.comm);
     party.cgroup_id = cgroup_id_of_task(task).unwrap_or(0);
-    if field::<u32>(task, f::TASK_FLAGS).is_some_and(|flags| flags & PF_WQ_WORKER != 0) {
+    if has_flag(task, PF_WQ_WORKER) {
         // Workers change their name with the work only in /proc (kernel/workqueue.c).
         if let Some(desc) = worker(task).zip(offset(f::WORKER_DESC)) {
             copy_str(&mut party.work, desc.0 + desc.1);
@@ -154,4 +175,16 @@ fn worker(task: u64) -> Option<u64> {
         None => field(task, f::TASK_SET_CHILD_TID)?,
     };
     field(kthread, f::KTHREAD_DATA)
+}
+
+/// The file (`struct file *`) behind an fd of the current process.
+#[inline(always)]
+pub fn file(fd: u32) -> Option<u64> {
+    let files: u64 = field(current(), f::TASK_FILES)?;
+    let table: u64 = field(files, f::FILES_FDT)?;
+    if fd >= field::<u32>(table, f::FDT_MAX_FDS)? {
+        return None;
+    }
+    let slots: u64 = field(table, f::FDT_FD)?;
+    read_at(slots + 8 * fd as u64)
 }

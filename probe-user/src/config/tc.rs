@@ -40,6 +40,8 @@ pub struct TcConfig {
     pub sweep_least: usize,
     /// How long after its start an agent's writes are no sweep.
     pub sweep_grace: Span,
+    /// How long the same program must be at one attach point more than once to warn.
+    pub duplicate_after: Span,
     /// How long it must be quiet before a finding resolves.
     pub hold: Span,
 }
@@ -58,6 +60,7 @@ impl Default for TcConfig {
             sweeps: 2,
             sweep_least: 4,
             sweep_grace: Span::seconds(120),
+            duplicate_after: Span::seconds(10),
             hold: Span::seconds(120),
         }
     }

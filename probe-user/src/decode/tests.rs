@@ -1,7 +1,8 @@
 use probe_common::{
+    bpf::{NAME_LEN, ProgramRecord},
     fork::{ForkRecord, cause},
     netlink::{NO_STACK, NetlinkRecord},
-    tc::{IFNAME_LEN, KIND_LEN, LinkGoneRecord, MESSAGE_LEN, TcRecord, rtm},
+    tc::{IFNAME_LEN, KIND_LEN, LinkGoneRecord, MESSAGE_LEN, SOURCE_LEN, TcRecord, rtm},
     wire::{COMM_LEN, Header, flag, kind},
 };
 use proptest::prelude::*;
@@ -55,11 +56,12 @@ fn tc_record() -> TcRecord {
         started_ns: 20,
         parent_started_ns: 10,
         parent_tgid: 39,
-        _pad: 0,
         parent_comm: padded::<COMM_LEN>("calico-node"),
         ifname: padded::<IFNAME_LEN>("cali1"),
         kind: padded::<KIND_LEN>("bpf"),
         message: padded::<MESSAGE_LEN>("Filter already exists"),
+        program: ProgramRecord { id: 12, tag: [0xab; 8], name: padded::<NAME_LEN>("pass") },
+        source: padded::<SOURCE_LEN>("classifier.o:[classifier]"),
     }
 }
 
@@ -85,6 +87,10 @@ fn a_tc_request_keeps_every_field() {
     assert_eq!(request.kind.as_deref(), Some("bpf"));
     assert_eq!(request.message.as_deref(), Some("Filter already exists"));
     assert_eq!((request.netns_cookie, request.duration_ns), (5, Some(1_000)));
+    let program = request.bpf.program.expect("a program");
+    assert_eq!((program.id, program.tag), (12, [0xab; 8]));
+    assert_eq!(program.name.text().as_deref(), Some("pass"));
+    assert_eq!(program.source.as_deref(), Some("classifier.o:[classifier]"));
     let (pid, comm) = request.started_by.expect("a parent");
     assert_eq!((pid, comm.text().as_deref()), (39, Some("calico-node")));
 }
@@ -160,12 +166,18 @@ fn malformed_records_are_typed_errors() {
     let good = bytes(&tc_record());
     assert!(matches!(decode(&[]), Err(DecodeError::Truncated { have: 0, .. })));
     assert!(matches!(decode(&good[..55]), Err(DecodeError::Truncated { have: 55, need: 56, .. })));
-    assert_eq!(decode(&good[..100]), Err(DecodeError::LengthMismatch { says: 264, have: 100 }));
+    assert_eq!(
+        decode(&good[..100]),
+        Err(DecodeError::LengthMismatch { says: size_of::<TcRecord>(), have: 100 })
+    );
 
     let mut short = good[..100].to_vec();
     short[2..4].copy_from_slice(&100u16.to_ne_bytes());
     let error = decode(&short).expect_err("too short for its kind");
-    assert_eq!(error, DecodeError::Truncated { kind: kind::TC_REQUEST, have: 100, need: 264 });
+    assert_eq!(
+        error,
+        DecodeError::Truncated { kind: kind::TC_REQUEST, have: 100, need: size_of::<TcRecord>() }
+    );
 
     let mut unknown = good.clone();
     unknown[..2].copy_from_slice(&0x7f01u16.to_ne_bytes());

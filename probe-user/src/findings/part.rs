@@ -14,7 +14,7 @@ use crate::{
             Cause, ForkEvidence,
             headroom::{HeadroomEvidence, LimitKind},
         },
-        tc::evidence::{ForeignRemoval, Rewrites, TcEvidence},
+        tc::evidence::{Failing, ForeignRemoval, Rewrites, TcEvidence},
     },
 };
 
@@ -210,12 +210,21 @@ fn of_fd(evidence: &FdEvidence, subject: &Subject) -> Part {
 fn of_tc(evidence: &TcEvidence, subject: &Subject) -> Part {
     const FILTERS: &str = "tc filters of ";
     const QDISCS: &str = "tc qdiscs of ";
+    const PROGRAMS: &str = "tc programs of ";
     let (before, after, victim) = match evidence {
+        // TCX, netkit and XDP have no kind.
+        TcEvidence::Rewrites(Rewrites { kind: None, program: Some(_), .. }) => {
+            (PROGRAMS, " are rewritten", None)
+        }
         // Only a filter has a priority.
         TcEvidence::Rewrites(Rewrites { prio: 0, .. }) => (QDISCS, " are rewritten", None),
         TcEvidence::Rewrites(_) => (FILTERS, " are rewritten", None),
+        TcEvidence::Failing(Failing { kind: None, program: Some(_), .. }) => {
+            (PROGRAMS, " cannot be attached", None)
+        }
         TcEvidence::Failing(_) => (FILTERS, " cannot be attached", None),
         TcEvidence::PrioLeak(_) => (FILTERS, " pile up", None),
+        TcEvidence::Duplicates(_) => (PROGRAMS, " are attached more than once", None),
         TcEvidence::Asymmetry(_) => (FILTERS, " differ by direction", None),
         TcEvidence::Sweep(_) => {
             let netns = subject.netns.map_or_else(|| "unknown".into(), |netns| netns.to_string());
@@ -223,7 +232,11 @@ fn of_tc(evidence: &TcEvidence, subject: &Subject) -> Part {
             return alone(Clause::new(Stage::Network, text, netns));
         }
         TcEvidence::ForeignRemoval(ForeignRemoval { removed, overwritten, victim, .. }) => {
-            let before = if *removed == "qdisc" { QDISCS } else { FILTERS };
+            let before = match *removed {
+                "qdisc" => QDISCS,
+                "program" => PROGRAMS,
+                _ => FILTERS,
+            };
             let after = match overwritten {
                 true => " are overwritten by a stranger",
                 false => " are removed by a stranger",

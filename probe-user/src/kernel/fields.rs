@@ -35,6 +35,12 @@ impl Offsets {
         Self { values: [MISSING; COUNT], missing: FIELDS.to_vec() }
     }
 
+    /// Whether anything is known: then a field that is missing is not there.
+    #[must_use]
+    pub fn are_known(&self) -> bool {
+        self.values.iter().any(|value| *value != MISSING)
+    }
+
     /// Looks every field up in the running kernel's BTF.
     ///
     /// # Errors

@@ -64,8 +64,21 @@ pub struct Attachment {
     pub target: Target,
     /// Whether the step works without it.
     pub optional: bool,
-    /// The kernel variable it can do nothing without, an index of `probe_common::symbol`.
-    pub needs: Option<usize>,
+    /// The kernel variable it can do nothing without, an index of `probe_common::symbol`. Where it is
+    /// not to be found the program is refused, and the hook has a gap.
+    pub symbol: Option<usize>,
+    /// What the kernel must have for the program to make sense. Where it is missing the program is
+    /// left out, and nothing is missed.
+    pub feature: Option<Feature>,
+}
+
+/// Something not every kernel has. Without it there is nothing to see, and nothing is missed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feature {
+    /// Field that only kernels with it have: an index of `probe_common::field`.
+    pub shown_by: usize,
+    /// What a kernel without it is told, as a sentence.
+    pub absent: &'static str,
 }
 
 /// An attach point.
@@ -94,7 +107,7 @@ impl Attachment {
     /// A program the step needs.
     #[must_use]
     pub const fn new(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: false, needs: None }
+        Self { program, target, optional: false, symbol: None, feature: None }
     }
 
     /// A program the step can do without.
@@ -106,6 +119,12 @@ impl Attachment {
     /// The same program, which needs to know where a kernel variable is.
     #[must_use]
     pub const fn needing(self, symbol: usize) -> Self {
-        Self { needs: Some(symbol), ..self }
+        Self { symbol: Some(symbol), ..self }
+    }
+
+    /// The same, only where the kernel has something.
+    #[must_use]
+    pub const fn only_with(self, feature: Feature) -> Self {
+        Self { feature: Some(feature), ..self }
     }
 }

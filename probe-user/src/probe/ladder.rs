@@ -6,13 +6,14 @@ use aya::{
     Btf, Ebpf,
     programs::{FEntry, FExit, KProbe, Program, ProgramError, TracePoint},
 };
+use probe_common::field::MISSING;
 
 use super::{
-    hook::{Attachment, Hook, Rung, Step, Target},
+    hook::{Attachment, Feature, Hook, Rung, Step, Target},
     refusal::{Refusal, can_run, classify},
 };
 use crate::{
-    kernel::{facts::Facts, tracefs},
+    kernel::{facts::Facts, fields::Offsets, tracefs},
     signals::{SIGNALS, Signal},
 };
 
@@ -26,9 +27,30 @@ pub struct Coverage {
     pub refusals: Vec<(Rung, Refusal)>,
     /// Optional programs of the rung in use that could not attach.
     pub without: Vec<(&'static str, Refusal)>,
+    /// Why there is nothing to see on this kernel, which is no gap.
+    pub not_applicable: Option<&'static str>,
 }
 
 impl Coverage {
+    /// Rung of a hook that has nothing to see here, as a metric label.
+    pub const NOT_APPLICABLE: &'static str = "not_applicable";
+
+    /// Whether nothing is missed: a rung works, or there is nothing to see.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        self.rung.is_some() || self.not_applicable.is_some()
+    }
+
+    /// The rung as a metric label.
+    #[must_use]
+    pub fn rung_name(&self) -> &'static str {
+        match (self.rung, self.not_applicable) {
+            (Some(rung), _) => rung.name(),
+            (None, Some(_)) => Self::NOT_APPLICABLE,
+            (None, None) => "none",
+        }
+    }
+
     /// What the rung in use does not see; empty when all is seen or nothing is.
     #[must_use]
     pub fn misses(&self) -> &'static str {
@@ -53,6 +75,7 @@ pub struct Ladder<'a> {
     ebpf: &'a mut Ebpf,
     btf: Option<&'a Btf>,
     facts: &'a Facts,
+    offsets: &'a Offsets,
     forced: Option<Rung>,
     attached: HashSet<(&'static str, String)>,
     refused: HashMap<Rung, Refusal>,
@@ -64,10 +87,11 @@ impl<'a> Ladder<'a> {
         ebpf: &'a mut Ebpf,
         btf: Option<&'a Btf>,
         facts: &'a Facts,
+        offsets: &'a Offsets,
         forced: Option<Rung>,
     ) -> Self {
         let (attached, refused) = (HashSet::new(), HashMap::new());
-        Self { ebpf, btf, facts, forced, attached, refused }
+        Self { ebpf, btf, facts, offsets, forced, attached, refused }
     }
 
     /// Attaches every hook of every signal.
@@ -79,13 +103,25 @@ impl<'a> Ladder<'a> {
 
     fn attach(&mut self, signal: &'static Signal, hook: &'static Hook) -> Coverage {
         let mut refusals = Vec::new();
+        let coverage = |rung, refusals, without| Coverage {
+            signal,
+            hook,
+            rung,
+            refusals,
+            without,
+            not_applicable: None,
+        };
+        if let Some(feature) = self.lacks_for(hook) {
+            let nothing = coverage(None, Vec::new(), Vec::new());
+            return Coverage { not_applicable: Some(feature.absent), ..nothing };
+        }
         for rung in Rung::LADDER {
             if self.forced.is_some_and(|forced| forced != rung) {
                 continue;
             }
             match self.climb(hook, rung) {
                 Ok(without) => {
-                    return Coverage { signal, hook, rung: Some(rung), refusals, without };
+                    return coverage(Some(rung), refusals, without);
                 }
                 Err(refusal) => {
                     if refusal.is_of_rung() {
@@ -95,7 +131,18 @@ impl<'a> Ladder<'a> {
                 }
             }
         }
-        Coverage { signal, hook, rung: None, refusals, without: Vec::new() }
+        coverage(None, refusals, Vec::new())
+    }
+
+    /// What the kernel would need for a hook to make sense, if it has it not.
+    fn lacks_for(&self, hook: &'static Hook) -> Option<Feature> {
+        let mut parts = hook.steps.iter().flat_map(|step| step.programs);
+        parts.find_map(|part| part.feature.filter(|need| !part.optional && self.lacks(need)))
+    }
+
+    /// Whether the kernel is known not to have something.
+    fn lacks(&self, feature: &Feature) -> bool {
+        self.offsets.are_known() && self.offsets.values[feature.shown_by] == MISSING
     }
 
     /// Attaches a hook on one rung, wholly or not at all. Returns the optional parts left out.
@@ -113,7 +160,9 @@ impl<'a> Ladder<'a> {
             tracefs::ensure().map_err(|error| Refusal::NoTracefs(error.to_string()))?;
         }
         let (mut done, mut without) = (Vec::new(), Vec::new());
-        for part in step.programs {
+        let lacks = |part: &&Attachment| part.feature.is_some_and(|need| self.lacks(&need));
+        let parts: Vec<_> = step.programs.iter().filter(|part| !lacks(part)).collect();
+        for part in parts {
             match self.attach_part(part) {
                 Ok(()) => done.push(part),
                 Err(refusal) if part.optional => without.push((part.program, refusal)),
@@ -127,7 +176,7 @@ impl<'a> Ladder<'a> {
     }
 
     fn attach_part(&mut self, part: &Attachment) -> Result<(), Refusal> {
-        if let Some(symbol) = part.needs {
+        if let Some(symbol) = part.symbol {
             self.facts.symbols.check(symbol)?;
         }
         let key = (part.program, part.target.to_string());

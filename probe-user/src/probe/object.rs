@@ -91,7 +91,7 @@ impl Probe {
         let coverage = {
             let tracing = facts.btf && options.rung.is_none_or(|rung| rung == Rung::Fexit);
             let btf = tracing.then(Btf::from_sys_fs).and_then(Result::ok);
-            Ladder::new(&mut ebpf, btf.as_ref(), facts, options.rung).attach_all()
+            Ladder::new(&mut ebpf, btf.as_ref(), facts, offsets, options.rung).attach_all()
         };
         release_parse_memory();
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;

@@ -31,7 +31,7 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
 
 fn gap(covered: &Coverage) -> Option<String> {
     let name = format!("{}/{}", covered.signal.name, covered.hook.name);
-    if covered.rung.is_none() {
+    if !covered.is_covered() {
         let (sees, why) = (covered.hook.sees, covered.why());
         return Some(format!("not covered: {name}: cannot see {sees} ({why})"));
     }

@@ -10,33 +10,42 @@ use crate::{
     decode::{self, DecodeError},
     event::{self, Body, BootNs, Comm, Event},
     findings::{Interface, Who},
-    probe::hook::{Attachment, Hook, Rung, Step, Target},
 };
 
 mod detect;
 mod directions;
+mod duplicates;
 pub mod evidence;
 mod foreign;
+mod hooks;
 pub mod link;
 mod owners;
 mod pair;
+mod point;
 mod points;
+mod programs;
 mod rules;
 mod side;
 mod sides;
 mod slots;
 mod sweep;
 
+use hooks::{LINK_GONE, REQUESTS, TCX, XDP};
+use programs::{Bpf, Program};
 use rules::{
-    ASYMMETRY, ATTACH_FAILING, FOREIGN_OVERWRITE, FOREIGN_REMOVAL, HANDLE_TOGGLE, PRIO_LEAK,
-    REWRITE_RATE, SWEEP,
+    ASYMMETRY, ATTACH_FAILING, DUPLICATE_PROGRAM, FOREIGN_OVERWRITE, FOREIGN_REMOVAL,
+    HANDLE_TOGGLE, PRIO_LEAK, REWRITE_RATE, SWEEP,
 };
 
 pub static SIGNAL: Signal = Signal {
     wire: signal::TC,
     name: "tc",
-    hooks: &[REQUESTS, LINK_GONE],
-    kinds: &[(kind::TC_REQUEST, "request"), (kind::TC_LINK_GONE, "link_gone")],
+    hooks: &[REQUESTS, LINK_GONE, TCX, XDP],
+    kinds: &[
+        (kind::TC_REQUEST, "request"),
+        (kind::TC_LINK_GONE, "link_gone"),
+        (kind::TC_BPF_ATTACH, "bpf_attach"),
+    ],
     rules: &[
         &REWRITE_RATE,
         &HANDLE_TOGGLE,
@@ -46,91 +55,18 @@ pub static SIGNAL: Signal = Signal {
         &PRIO_LEAK,
         &FOREIGN_REMOVAL,
         &FOREIGN_OVERWRITE,
+        &DUPLICATE_PROGRAM,
     ],
     decode: decode_record,
     detector: |config| Box::new(detect::TcDetector::new(&config.tc)),
 };
 
-const RTNETLINK: &str = "rtnetlink_rcv_msg";
-
-const REQUESTS: Hook = Hook {
-    name: "requests",
-    sees: "changes of qdiscs and filters",
-    steps: &[
-        Step {
-            rung: Rung::Fexit,
-            programs: &[
-                Attachment::new("tc_fexit", Target::Fexit(RTNETLINK)),
-                Attachment::optional("tc_start_modify_qdisc", Target::Fentry("tc_modify_qdisc")),
-                Attachment::optional("tc_start_get_qdisc", Target::Fentry("tc_get_qdisc")),
-                Attachment::optional("tc_start_new_tfilter", Target::Fentry("tc_new_tfilter")),
-                Attachment::optional("tc_start_del_tfilter", Target::Fentry("tc_del_tfilter")),
-            ],
-            misses: "",
-        },
-        Step {
-            rung: Rung::Kprobe,
-            programs: &[
-                Attachment::new("tc_kretprobe", Target::Kretprobe(RTNETLINK)),
-                Attachment::new("tc_kprobe", Target::Kprobe(RTNETLINK)),
-            ],
-            misses: "",
-        },
-        Step {
-            rung: Rung::Tracepoint,
-            programs: &[
-                socket_tracker("netlink_sys_exit_socket", "sys_exit_socket"),
-                socket_tracker("netlink_sys_enter_socket", "sys_enter_socket"),
-                socket_tracker("tc_sys_exit_send", "sys_exit_sendmsg"),
-                socket_tracker("tc_sys_exit_send", "sys_exit_sendto"),
-                socket_tracker("tc_sys_enter_sendmsg", "sys_enter_sendmsg"),
-                socket_tracker("tc_sys_enter_sendto", "sys_enter_sendto"),
-                Attachment::new("tc_ext_ack", Target::Tracepoint("netlink", "netlink_extack")),
-                Attachment::optional(
-                    "tc_qdisc_changed",
-                    Target::Tracepoint("qdisc", "qdisc_create"),
-                ),
-                Attachment::optional(
-                    "tc_qdisc_changed",
-                    Target::Tracepoint("qdisc", "qdisc_destroy"),
-                ),
-            ],
-            misses: "requests through sockets opened before the agent started, through dup'd or \
-                     passed fds, io_uring or write(2); the return code (no ext-ack is taken as \
-                     success); all but the first request of a batch",
-        },
-    ],
-};
-
-const fn socket_tracker(program: &'static str, name: &'static str) -> Attachment {
-    Attachment::new(program, Target::Tracepoint("syscalls", name))
-}
-
-const LINK_GONE: Hook = Hook {
-    name: "link-gone",
-    sees: "the removal of interfaces (one that gets the index and name of a removed one may be taken for it)",
-    steps: &[
-        Step {
-            rung: Rung::Fexit,
-            programs: &[Attachment::new("tc_link_gone_fentry", Target::Fentry("dev_shutdown"))],
-            misses: "",
-        },
-        Step {
-            rung: Rung::Kprobe,
-            programs: &[Attachment::new("tc_link_gone_kprobe", Target::Kprobe("dev_shutdown"))],
-            misses: "",
-        },
-        // No tracepoint tells it. There the namespace's cookie, in each request, keeps a reused
-        // namespace apart, and a changed name a reused index.
-    ],
-};
-
 /// What a tc request did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// `RTM_NEWQDISC` or `RTM_NEWTFILTER`: added, changed or replaced.
+    /// `RTM_NEWQDISC`, `RTM_NEWTFILTER`, or a program attached: added, changed or replaced.
     Write,
-    /// `RTM_DELQDISC` or `RTM_DELTFILTER`.
+    /// `RTM_DELQDISC`, `RTM_DELTFILTER`, or a program detached.
     Delete,
 }
 
@@ -139,15 +75,18 @@ pub enum Operation {
 pub enum Object {
     Qdisc,
     Filter,
+    /// A program attached by TCX, netkit or XDP.
+    Program,
 }
 
 impl Object {
-    /// The name tc has for it.
+    /// The name tc and bpftool have for it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Qdisc => "qdisc",
             Self::Filter => "filter",
+            Self::Program => "program",
         }
     }
 }
@@ -178,7 +117,7 @@ pub enum TcChange {
     },
 }
 
-/// A request that changes a qdisc or a filter.
+/// A request that changes a qdisc or a filter, or attaches a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TcRequest {
     pub operation: Operation,
@@ -187,7 +126,7 @@ pub struct TcRequest {
     /// Cookie of the network namespace; 0 when this kernel has none.
     pub netns_cookie: u64,
     pub interface: Interface,
-    /// `tcm_parent`.
+    /// `tcm_parent`, or one of the attach points of [`programs`].
     pub parent: u32,
     /// Priority of the filter; 0 for a qdisc, or when the kernel chooses.
     pub prio: u16,
@@ -206,6 +145,8 @@ pub struct TcRequest {
     /// When the writer's process started, and when the one that started it did; `None` when unknown.
     pub writer_start: Option<BootNs>,
     pub starter_start: Option<BootNs>,
+    /// The program it is about, where there is one.
+    pub bpf: Bpf,
 }
 
 impl TcRequest {
@@ -230,6 +171,9 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
     if header.kind == kind::TC_LINK_GONE {
         let record: LinkGoneRecord = decode::read(header.kind, bytes)?;
         return Ok(Body::Tc(TcChange::LinkGone { ifindex: record.ifindex }));
+    }
+    if header.kind == kind::TC_BPF_ATTACH {
+        return programs::decode(header, bytes);
     }
     let record: TcRecord = decode::read(header.kind, bytes)?;
     let message = event::text(&record.message);
@@ -263,6 +207,10 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
             .then_some((record.parent_tgid, Comm(record.parent_comm))),
         writer_start: known(record.started_ns),
         starter_start: known(record.parent_started_ns),
+        bpf: Bpf {
+            program: Program::read(&record.program, event::text(&record.source)).map(Box::new),
+            ..Bpf::default()
+        },
     };
     Ok(Body::Tc(match header.flags & flag::SEEDED {
         0 => TcChange::Request(request),

@@ -4,7 +4,7 @@
 use crate::scenario::Scenario;
 use crate::scenarios::{
     fd_leak, fork_headroom, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared,
-    rtnl_pressure, tc_agents, tc_asymmetry, tc_handle_toggle, tc_sweep, who_pod,
+    rtnl_pressure, tc_agents, tc_asymmetry, tc_bpf_attach, tc_handle_toggle, tc_sweep, who_pod,
 };
 
 /// The scenario.
@@ -21,6 +21,7 @@ pub const SCENARIO: Scenario = Scenario {
         tc_asymmetry::SLOW_SWAP,
         tc_asymmetry::INGRESS_ONLY,
         tc_sweep::RESTARTS,
+        tc_bpf_attach::ATTACH_ONCE,
         fork_pids_max::FORK_STORM,
         fork_pids_max::FEW_FAILURES,
         fork_headroom::STEADY,

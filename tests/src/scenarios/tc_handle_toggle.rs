@@ -1,7 +1,7 @@
 //! Calico's livelock (projectcalico/calico#10143, #10376): each attach adds a filter at the same
 //! priority and deletes the old one, so handles toggle 1, 2, 1, 2, and never agree.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::exec;
 use crate::expect::Expectation;
@@ -66,9 +66,31 @@ fn toggle(stage: &Stage) -> Result<Played> {
         about_veth("tc-handle-toggle")
             .severity(Severity::Critical)
             .at_least("/evidence/toggles", 3),
-        about_veth("tc-rewrite-rate").at_least("/evidence/writes", 4),
+        program_in(stage, &node, &veth, about_veth("tc-rewrite-rate"))?
+            .at_least("/evidence/writes", 4),
     ];
     Ok(Played { since, expected, props: vec![Box::new(calico), Box::new(node)] })
+}
+
+/// Expects the program that tc shows, where it is one the kernel has a name for.
+fn program_in(
+    stage: &Stage,
+    node: &Netns,
+    veth: &str,
+    expected: Expectation,
+) -> Result<Expectation> {
+    if stage.classifier.is_none() {
+        return Ok(expected);
+    }
+    let args = ["filter", "show", "dev", veth, "ingress"];
+    let shown = node.inside(|| exec::run("tc", &args))?;
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let tag = words.windows(2).find(|pair| pair[0] == "tag").map(|pair| pair[1]);
+    let tag = tag.with_context(|| format!("tc shows no tag: {shown}"))?;
+    Ok(expected
+        .is("/evidence/program/name", "pass")
+        .is("/evidence/program/tag", tag)
+        .ends_with("/evidence/program/source", ":[classifier]"))
 }
 
 fn churn(stage: &Stage) -> Result<Silence> {

@@ -178,6 +178,7 @@ fn no_effect_is_claimed_of_what_began_later() {
 fn two_agents_that_fight_are_one_incident() {
     let mut bench = Bench::new();
     let removal = TcEvidence::ForeignRemoval(ForeignRemoval {
+        program: None,
         removed: "filter",
         parent: "ingress".into(),
         victim: Parent { pid: 40, comm: Some("calico-node".into()) },

@@ -2,8 +2,8 @@
 //! interface's two directions, and all interfaces together.
 
 use super::{
-    Answer, TcChange, TcRequest, owners::Written, points::Points, sides::Sides, slots::Slots,
-    sweep::Sweeps,
+    Answer, TcChange, TcRequest, duplicates::Programs, owners::Written, points::Points,
+    sides::Sides, slots::Slots, sweep::Sweeps,
 };
 use crate::{
     config::tc::TcConfig,
@@ -19,6 +19,7 @@ pub struct TcDetector {
     points: Points,
     sides: Sides,
     sweeps: Sweeps,
+    programs: Programs,
 }
 
 impl TcDetector {
@@ -31,6 +32,7 @@ impl TcDetector {
             points: Points::default(),
             sides: Sides::default(),
             sweeps: Sweeps::default(),
+            programs: Programs::default(),
         }
     }
 
@@ -44,6 +46,7 @@ impl TcDetector {
                 let written = Written::by(request, written);
                 self.points.done(event, request, written, &self.config, out);
                 self.sweeps.observe(event, request, &self.config);
+                self.programs.done(event, request);
             }
             Answer::Failed(_) | Answer::Refused => {
                 self.points.failed(event, request, &self.config, out);
@@ -72,6 +75,7 @@ impl Detector for TcDetector {
                 self.points.link_gone(netns, *ifindex);
                 self.sides.link_gone(netns, *ifindex);
                 self.sweeps.link_gone(netns, *ifindex);
+                self.programs.link_gone(netns, *ifindex);
             }
             Body::Fork(_) | Body::Netlink(_) | Body::Rtnl(_) | Body::Polled(_) => {}
         }
@@ -82,13 +86,22 @@ impl Detector for TcDetector {
         self.points.tick(now, &self.config, out);
         self.sides.tick(now, &self.config, out);
         self.sweeps.tick(now, &self.config, out);
+        self.programs.tick(now, &self.config, out);
     }
 
     fn tracked(&self) -> usize {
-        self.slots.len() + self.points.len() + self.sides.len() + self.sweeps.len()
+        self.slots.len()
+            + self.points.len()
+            + self.sides.len()
+            + self.sweeps.len()
+            + self.programs.len()
     }
 
     fn evicted(&self) -> u64 {
-        self.slots.evicted() + self.points.evicted() + self.sides.evicted() + self.sweeps.evicted()
+        self.slots.evicted()
+            + self.points.evicted()
+            + self.sides.evicted()
+            + self.sweeps.evicted()
+            + self.programs.evicted()
     }
 }

@@ -1,8 +1,11 @@
-//! The numbers of tc findings, and the sentences made of them.
+//! The numbers of tc findings.
 
 use serde::Serialize;
 
-use crate::enrich::subject::{Parent, Subject};
+use super::programs::{self, Program};
+use crate::enrich::subject::Parent;
+
+mod summary;
 
 /// The numbers of a tc finding, by rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -14,6 +17,39 @@ pub enum TcEvidence {
     ForeignRemoval(ForeignRemoval),
     Asymmetry(Asymmetry),
     Sweep(Sweep),
+    Duplicates(Duplicates),
+}
+
+/// A program as `bpftool prog` shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ProgramEvidence {
+    /// Id of this load.
+    pub id: u32,
+    /// Absent when it was given none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Digest of its instructions in hexadecimal.
+    pub tag: String,
+    /// What `tc` says it comes from: `classifier.o:[section]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl ProgramEvidence {
+    /// What a finding says of a program.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        Self {
+            id: program.id,
+            name: program.name.text(),
+            tag: program.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
+            source: program.source.clone(),
+        }
+    }
+
+    fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.tag)
+    }
 }
 
 /// Of `tc-rewrite-rate` and `tc-handle-toggle`.
@@ -36,6 +72,9 @@ pub struct Rewrites {
     /// Kind of qdisc or filter.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// The program of the latest write.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
     /// Whether success was only assumed: this rung does not see return codes.
     pub success_assumed: bool,
     /// Longest time one of the requests took in the kernel (ns).
@@ -58,6 +97,9 @@ pub struct Failing {
     /// The kernel's own sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The program that was refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
 }
 
 /// Of `tc-prio-leak`.
@@ -75,11 +117,14 @@ pub struct PrioLeak {
 /// Of `tc-foreign-removal` and `tc-foreign-overwrite`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ForeignRemoval {
-    /// `filter` or `qdisc`: what was removed.
+    /// `filter`, `qdisc` or `program`: what was removed.
     pub removed: &'static str,
     /// Whether another one took its place.
     pub overwritten: bool,
     pub parent: String,
+    /// The program removed, or the one that took its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub program: Option<ProgramEvidence>,
     /// The agent that had attached there.
     pub victim: Parent,
     /// How long ago it last did (s).
@@ -142,105 +187,28 @@ pub struct Sweep {
     pub success_assumed: bool,
 }
 
-impl TcEvidence {
-    /// One sentence for the finding.
-    #[must_use]
-    pub fn summary(&self, subject: &Subject) -> String {
-        let (who, interface) = (subject.process_label(), subject.interface_label());
-        match self {
-            Self::Rewrites(rewrites) => rewrites.summary(&who, &interface),
-            Self::Failing(failing) => failing.summary(&who, &interface),
-            // Who added them is not known.
-            Self::PrioLeak(PrioLeak { filters, parent, .. }) if subject.process.is_none() => {
-                format!(
-                    "filters had piled up on {parent} of {interface} before the agent started: {filters} \
-                 at priorities that descend one by one"
-                )
-            }
-            Self::PrioLeak(PrioLeak { filters, parent, .. }) => format!(
-                "{who} piles up filters on {parent} of {interface}: {filters} without a priority \
-                 of their own, none deleted"
-            ),
-            Self::ForeignRemoval(removal) => removal.summary(&who, &interface),
-            Self::Asymmetry(asymmetry) => asymmetry.summary(&who, &interface),
-            Self::Sweep(sweep) => {
-                let Sweep { sweeps, interfaces, known_interfaces, window_seconds, .. } = sweep;
-                let netns = subject.netns.unwrap_or(0);
-                format!(
-                    "{who} wrote the filters of {interfaces} of {known_interfaces} interfaces (netns \
-                     {netns}) again {sweeps} times in {window_seconds} s"
-                )
-            }
-        }
-    }
+/// Of `tc-duplicate-program`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Duplicates {
+    pub parent: String,
+    /// The copy that came last.
+    pub program: ProgramEvidence,
+    /// How often it is there.
+    pub copies: u64,
+    /// The latest of them, newest first.
+    pub attached: Vec<Copy>,
 }
 
-impl ForeignRemoval {
-    fn summary(&self, who: &str, interface: &str) -> String {
-        let Self { removed, parent, victim, .. } = self;
-        let (victim, pid) = (victim.comm.as_deref().unwrap_or("another agent"), victim.pid);
-        if self.overwritten {
-            return format!(
-                "{who} put a filter of its own in the place of {victim}'s (pid {pid}) at {parent} of \
-                 {interface}"
-            );
-        }
-        format!(
-            "{who} removed the {removed} at {parent} of {interface}, which {victim} (pid {pid}) had \
-             attached to"
-        )
-    }
-}
-
-impl Asymmetry {
-    fn summary(&self, who: &str, interface: &str) -> String {
-        let Self { prio, seconds, writes_since, .. } = self;
-        match (self.handles.as_slice(), self.missing) {
-            ([ingress, egress], _) => format!(
-                "ingress and egress of {interface} do not agree at prio {prio}: handle {ingress:#x} \
-                 and {egress:#x} for {seconds} s, while {who} wrote them {writes_since} times"
-            ),
-            (_, missing) => format!(
-                "{} of {interface} has lost its filter at prio {prio}, for {seconds} s; {who} changed \
-                 it last",
-                missing.unwrap_or("one direction")
-            ),
-        }
-    }
-}
-
-impl Rewrites {
-    fn summary(&self, who: &str, interface: &str) -> String {
-        let what = match &self.kind {
-            Some(kind) => format!("{kind} {} prio {}", self.parent, self.prio),
-            None => format!("{} prio {}", self.parent, self.prio),
-        };
-        let (writes, seconds) = (self.writes, self.window_seconds);
-        match self.handles.as_slice() {
-            [a, b] => format!(
-                "{who} re-attaches {what} of {interface} without end: handle {a:#x} and {b:#x} took \
-                 turns {} times, {writes} writes in {seconds} s",
-                self.toggles
-            ),
-            _ => format!("{who} wrote {what} of {interface} {writes} times in {seconds} s"),
-        }
-    }
-}
-
-impl Failing {
-    fn summary(&self, who: &str, interface: &str) -> String {
-        let why = match (&self.message, self.errno) {
-            (Some(message), _) => format!("the kernel says: {message}"),
-            (None, Some(errno)) => format!("the kernel says {errno}"),
-            (None, None) => "the kernel does not say why".into(),
-        };
-        let kind = self.kind.as_deref().unwrap_or("tc");
-        format!(
-            "{who} fails to attach {kind} to {} of {interface}: {} times in {} s, never once \
-             accepted; {why}",
-            self.parent, self.failures, self.window_seconds
-        )
-    }
+/// One of several copies of a program at an attach point.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Copy {
+    pub program: ProgramEvidence,
+    /// Id of the link that holds it; absent when it was attached without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_id: Option<u32>,
+    /// Name of the agent that attached it.
+    pub attached_by: Option<String>,
+    pub attached_seconds_ago: u64,
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -255,6 +223,7 @@ pub fn parent_name(parent: u32) -> String {
         0xffff_fff3 => "egress".into(),
         0xffff_fff1 => "clsact".into(),
         0xffff_ffff => "root".into(),
-        _ => format!("{:x}:{:x}", parent >> 16, parent & 0xffff),
+        _ => programs::point_name(parent)
+            .map_or_else(|| format!("{:x}:{:x}", parent >> 16, parent & 0xffff), Into::into),
     }
 }

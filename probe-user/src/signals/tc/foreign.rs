@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Operation, TcRequest,
-    evidence::{ForeignRemoval, TcEvidence, parent_name},
+    evidence::{ForeignRemoval, ProgramEvidence, TcEvidence, parent_name},
     owners::Owner,
     rules::{FOREIGN_OVERWRITE, FOREIGN_REMOVAL},
     who,
@@ -55,6 +55,7 @@ impl Harms {
                 removed: request.object.name(),
                 overwritten: request.operation == Operation::Write,
                 parent: parent_name(request.parent),
+                program: request.bpf.program.as_deref().map(ProgramEvidence::of),
                 victim: victim.agent.parent(),
                 attached_seconds_ago: at.saturating_sub(victim.at) / 1_000_000_000,
                 removals_total: total,

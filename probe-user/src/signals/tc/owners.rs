@@ -1,6 +1,6 @@
-//! Who attached what, so that a removal by somebody else can name both.
+//! Who attached what, so that a removal or an overwrite by somebody else can name both.
 
-use super::{Object, TcRequest};
+use super::{Object, TcRequest, programs::Place};
 use crate::{
     enrich::subject::Parent,
     event::{BootNs, Comm, Event},
@@ -32,6 +32,13 @@ impl Agent {
         }
     }
 
+    /// Whether it is the same agent: a restart keeps the name, and a thread of another name the
+    /// process.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.comm == other.comm || (self.pid, self.started) == (other.pid, other.started)
+    }
+
     /// The agent in a finding's evidence.
     #[must_use]
     pub fn parent(&self) -> Parent {
@@ -42,8 +49,9 @@ impl Agent {
 /// An agent and where it attached.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Owner {
-    prio: u16,
-    /// Handle of its filter; `None` when it is not known which one the kernel chose.
+    place: Place,
+    /// Handle of its filter; `None` when it is not known which one the kernel chose, and for what has
+    /// none.
     handle: Option<u32>,
     pub agent: Agent,
     /// When it last did.
@@ -55,8 +63,8 @@ pub struct Owner {
 pub enum Removed {
     /// The qdisc, or every filter.
     All,
-    /// Every filter of a priority.
-    Priority(u16),
+    /// A program, or every filter of a priority.
+    One(Place),
     /// One filter of a priority, by its handle.
     OneFilter(u16, u32),
 }
@@ -67,152 +75,100 @@ impl Removed {
     pub fn by(request: &TcRequest) -> Self {
         match (request.object, request.prio, request.handle) {
             (Object::Qdisc, ..) | (Object::Filter, 0, _) => Self::All,
-            (Object::Filter, prio, 0) => Self::Priority(prio),
-            (Object::Filter, prio, handle) => Self::OneFilter(prio, handle),
+            (Object::Filter, prio, handle @ 1..) => Self::OneFilter(prio, handle),
+            (Object::Filter | Object::Program, ..) => Self::One(request.place()),
         }
     }
 }
 
-/// A filter that was written.
+/// A filter, qdisc or program that was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Written {
-    /// 0 when the kernel chose it.
-    pub prio: u16,
-    /// `None` when it is not known which one the kernel chose.
+    pub place: Place,
+    /// `None` when it is not known which one the kernel chose, and for what has none.
     pub handle: Option<u32>,
     /// Whether the kernel would have refused it, had it been there.
     pub exclusive: bool,
+    /// Another place that it took over (`BPF_F_REPLACE`).
+    pub replaced: Option<Place>,
 }
 
 impl Written {
-    /// What a write request wrote; `known` are its priority and handle when they are known although
-    /// the kernel chose one of them.
+    /// What a write request wrote; `known` are a filter's priority and handle when they are known
+    /// although the kernel chose one of them.
     #[must_use]
     pub fn by(request: &TcRequest, known: Option<(u16, u32)>) -> Self {
         let asked = (request.prio != 0 && request.handle != 0).then_some(request.handle);
-        let (prio, handle) =
-            known.map_or((request.prio, asked), |(prio, handle)| (prio, Some(handle)));
-        Self { prio, handle, exclusive: request.exclusive }
+        let (place, handle) = known.map_or((request.place(), asked), |(prio, handle)| {
+            (Place::Priority(prio), Some(handle))
+        });
+        // A program is attached to a point once: `bpf_mprog_attach` in kernel/bpf/mprog.c.
+        let exclusive = request.exclusive || matches!(place, Place::Program(_));
+        let replaced = request.bpf.replaced.map(Place::Program);
+        Self { place, handle, exclusive, replaced }
+    }
+
+    /// Whether what an owner has is no more.
+    fn replaces(&self, owner: &Owner) -> bool {
+        let in_place = match self.place {
+            Place::Priority(_) => self.handle.is_some() && owner.handle == self.handle,
+            Place::Program(_) | Place::Link(_) | Place::Only => true,
+            Place::Unknown => false,
+        };
+        self.took_over(owner) || (owner.place == self.place && in_place)
+    }
+
+    fn took_over(&self, owner: &Owner) -> bool {
+        self.replaced == Some(owner.place)
     }
 }
 
-/// The owners at one attach point, by priority and handle.
+/// The owners at one attach point, by place and handle.
 #[derive(Default)]
 pub struct Owners(Vec<Owner>);
 
 impl Owners {
-    /// Notes who wrote a filter. Returns the owner whose filter it took the place of, if that is
-    /// somebody else; where the handle is not known, nobody is named.
+    /// Notes who wrote something. Returns the owner whose place it took, if that is somebody else;
+    /// where a filter's handle is not known, nobody is named.
     pub fn attach(&mut self, written: Written, agent: Agent, at: BootNs) -> Option<Owner> {
-        let Written { prio, handle, exclusive } = written;
-        let replaced = |owner: &Owner| handle.is_some() && owner.handle == handle;
-        let own = |owner: &Owner| owner.agent.comm == agent.comm && owner.handle.is_none();
-        let gone: Vec<Owner> = self
-            .0
-            .extract_if(.., |owner| owner.prio == prio && (replaced(owner) || own(owner)))
-            .collect();
+        let Written { place, handle, exclusive, .. } = written;
+        let own = |owner: &Owner| {
+            owner.place == place && owner.handle.is_none() && owner.agent.is(&agent)
+        };
+        let gone: Vec<Owner> =
+            self.0.extract_if(.., |owner| written.replaces(owner) || own(owner)).collect();
         if self.0.len() == MOST_OWNERS {
             self.0.remove(0);
         }
-        self.0.push(Owner { prio, handle, agent, at });
-        gone.into_iter().find(|owner| owner.agent.comm != agent.comm && !exclusive)
+        self.0.push(Owner { place, handle, agent, at });
+        let harmed = |owner: &Owner| !exclusive || written.took_over(owner);
+        gone.into_iter().find(|owner| !owner.agent.is(&agent) && harmed(owner))
     }
 
-    /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. An
-    /// agent is known again by its name: a restart is no stranger. Whose filter it was when the
-    /// kernel chose the priority is not known, and nobody is named.
+    /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. Whose
+    /// filter it was when the kernel chose the priority is not known, and nobody is named.
     pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
         let names = |owner: &Owner| match (removed, owner.handle) {
             (Removed::OneFilter(prio, handle), Some(known)) => {
-                (owner.prio, known) == (prio, handle)
+                (owner.place, known) == (Place::Priority(prio), handle)
             }
             _ => false,
         };
         let named = self.0.iter().any(names);
         let gone = self.0.extract_if(.., |owner| match removed {
             Removed::All => true,
-            Removed::Priority(prio) => owner.prio == prio,
+            Removed::One(place) => owner.place == place && place != Place::Unknown,
             Removed::OneFilter(..) if named => names(owner),
             // One whose handle is not known. Not its own: an agent that swaps filters adds the new
             // one first, and still owns the priority.
             Removed::OneFilter(prio, _) => {
                 let unknown = owner.handle.is_none();
-                owner.prio == prio && unknown && owner.agent.comm != by.comm
+                owner.place == Place::Priority(prio) && unknown && !owner.agent.is(&by)
             }
         });
-        gone.filter(|owner| owner.agent.comm != by.comm).max_by_key(|owner| owner.at)
+        gone.filter(|owner| !owner.agent.is(&by)).max_by_key(|owner| owner.at)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::signals::testing::comm;
-
-    fn agent(name: &str) -> Agent {
-        Agent { pid: 7, comm: comm(name), started: None }
-    }
-
-    fn filter(prio: u16, handle: u32) -> Written {
-        Written { prio, handle: (handle != 0).then_some(handle), exclusive: false }
-    }
-
-    #[test]
-    fn only_a_strangers_removal_has_a_victim() {
-        let mut owners = Owners::default();
-        owners.attach(filter(1, 0), agent("cilium-agent"), 10);
-        owners.attach(filter(2, 0), agent("system-probe"), 20);
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "its own");
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "gone");
-        let victim = owners.remove(Removed::All, agent("system-probe")).expect("a victim");
-        assert_eq!((victim.agent, victim.at), (agent("cilium-agent"), 10));
-        assert_eq!(owners.remove(Removed::All, agent("system-probe")), None);
-    }
-
-    #[test]
-    fn an_agent_that_swaps_its_filters_stays_the_owner() {
-        for handles in [[0, 0], [1, 2]] {
-            let mut owners = Owners::default();
-            for handle in handles {
-                assert_eq!(owners.attach(filter(1, handle), agent("calico-node"), 10), None);
-            }
-            assert_eq!(owners.remove(Removed::OneFilter(1, 1), agent("calico-node")), None);
-            let victim = owners.remove(Removed::OneFilter(1, 2), agent("tracee")).expect("one");
-            assert_eq!(victim.agent, agent("calico-node"));
-        }
-    }
-
-    #[test]
-    fn a_removal_by_handle_hits_that_filters_owner() {
-        let mut owners = Owners::default();
-        owners.attach(filter(1, 1), agent("cilium-agent"), 10);
-        owners.attach(filter(1, 2), agent("system-probe"), 20);
-        assert_eq!(owners.remove(Removed::OneFilter(1, 2), agent("system-probe")), None);
-        assert_eq!(owners.remove(Removed::OneFilter(1, 3), agent("system-probe")), None);
-        let victim = owners.remove(Removed::OneFilter(1, 1), agent("system-probe")).expect("one");
-        assert_eq!(victim.agent, agent("cilium-agent"));
-    }
-
-    #[test]
-    fn an_overwrite_has_a_victim_and_a_filter_beside_has_none() {
-        let mut owners = Owners::default();
-        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 10), None);
-        assert_eq!(owners.attach(filter(1, 2), agent("system-probe"), 20), None, "beside it");
-        assert_eq!(owners.attach(filter(2, 1), agent("system-probe"), 20), None, "elsewhere");
-        assert_eq!(owners.attach(filter(1, 0), agent("system-probe"), 20), None, "not known where");
-        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 30), None, "its own");
-        let added = Written { exclusive: true, ..filter(1, 1) };
-        assert_eq!(owners.attach(added, agent("tracee"), 40), None, "it was gone, unseen");
-        let victim = owners.attach(filter(1, 1), agent("cilium-agent"), 50).expect("a victim");
-        assert_eq!((victim.agent, victim.at), (agent("tracee"), 40));
-    }
-
-    #[test]
-    fn owners_are_bounded() {
-        let mut owners = Owners::default();
-        for prio in 0..100 {
-            owners.attach(filter(prio, 0), agent("a"), u64::from(prio));
-        }
-        assert_eq!(owners.0.len(), MOST_OWNERS);
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 
 use super::{
     Answer, Operation, TcRequest,
-    evidence::{Failing, PrioLeak, TcEvidence, parent_name},
+    evidence::{Failing, PrioLeak, ProgramEvidence, TcEvidence, parent_name},
     foreign::Harms,
-    link::{CLSACT, EGRESS, INGRESS, LinkKey, hash},
+    link::{CLSACT, EGRESS, INGRESS, hash},
     owners::{Agent, Owners, Removed, Written},
+    point::Point,
     rules::{ATTACH_FAILING, PRIO_LEAK},
     who,
 };
@@ -22,12 +23,6 @@ use crate::{
 
 /// Attach points remembered at once: 4,000 interfaces with clsact and both directions.
 const MOST_POINTS: usize = 12_000;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Point {
-    link: LinkKey,
-    parent: u32,
-}
 
 struct State {
     /// Refused writes since the last accepted one.
@@ -105,6 +100,8 @@ impl Points {
                     };
                     state.owners.remove(removed, agent)
                 });
+                // Who dropped the last reference to a link that the kernel detaches is not known.
+                let hits = hits.filter(|_| !request.bpf.by_kernel);
                 let victim = hits.max_by_key(|owner| owner.at);
                 let state = self.points.get_mut(&point);
                 out.extend(state.zip(victim).map(|(state, victim)| {
@@ -162,6 +159,7 @@ impl Points {
                 Answer::Done | Answer::Unknown | Answer::Refused => None,
             },
             message: request.message.clone(),
+            program: request.bpf.program.as_deref().map(ProgramEvidence::of),
         };
         if failures >= config.failing_writes {
             state.failing = Some((who(event, request), failing));
@@ -208,7 +206,7 @@ impl Points {
 
     /// The point a request is about, with a fresh state if it is new or now another interface's.
     fn point(&mut self, event: &Event, request: &TcRequest, config: &TcConfig) -> Point {
-        let point = Point { link: LinkKey::of(event, request), parent: request.parent };
+        let point = Point::of(event, request);
         self.points.remove_if(&point, |state| request.is_of_another_interface(&state.who));
         let state = self.points.entry(point, || State::new(config));
         state.latest = state.latest.max(event.context.at);

@@ -8,8 +8,8 @@ pub static REWRITE_RATE: Rule = Rule {
     meaning: "An agent writes the same qdisc or filter again and again. Each write takes the RTNL mutex, \
               which every other change of the node's network waits for; Calico nodes went NotReady of it.",
     computed: "Accepted RTM_NEWQDISC and RTM_NEWTFILTER requests of one qdisc or filter (network namespace, \
-               interface, parent, priority) in `tc.window`: `tc.warn_writes` warn, `tc.critical_writes` are \
-               critical.",
+               interface, parent, priority), or attachments of programs of one name by TCX, netkit or XDP, \
+               in `tc.window`: `tc.warn_writes` warn, `tc.critical_writes` are critical.",
     keys: &["tc.window", "tc.warn_writes", "tc.critical_writes", "tc.hold"],
     false_alarms: "An agent's restart writes each filter once. A pod that comes and goes makes a qdisc and two \
                    filters; the removal of an interface is no request at all. A shaping script that rewrites \
@@ -65,8 +65,8 @@ pub static FOREIGN_REMOVAL: Rule = Rule {
     signal: "tc",
     meaning: "One agent removed what another one had attached. The other one may not notice, and its policy \
               is gone from this interface.",
-    computed: "An accepted delete at an attach point where somebody else attached last. Agents are told apart \
-               by their name; `tc` and `ip` stand for whoever started them. One is enough to warn.",
+    computed: "An accepted delete of what somebody else attached last. Agents are told apart by their name and \
+               process; `tc` and `ip` stand for whoever started them. One is enough to warn.",
     keys: &["tc.window", "tc.hold"],
     false_alarms: "A restarted agent that cleans up after itself has the same name and stays quiet. An operator \
                    who deletes a filter by hand fires: so it is.",
@@ -78,15 +78,18 @@ pub static FOREIGN_OVERWRITE: Rule = Rule {
     name: "tc-foreign-overwrite",
     signal: "tc",
     meaning: "One agent put its filter in the place of another one's: same interface, direction, priority and \
-              handle. The kernel calls that a success, and the first agent's program no longer sees a packet.",
-    computed: "An accepted RTM_NEWTFILTER without NLM_F_EXCL of a filter that somebody else wrote last. Agents \
-               are told apart by their name; `tc` and `ip` stand for whoever started them. A handle that the \
-               kernel chose is followed; where it is not known, nothing is said. One is enough to warn.",
+              handle; or its XDP, TCX or netkit program. The kernel calls that a success, and the first agent's \
+              program no longer sees a packet.",
+    computed: "An accepted RTM_NEWTFILTER without NLM_F_EXCL of a filter that somebody else wrote last; another \
+               XDP program, another program in somebody else's link, BPF_F_REPLACE of somebody else's program. \
+               Agents are told apart by their name and process; `tc` and `ip` stand for whoever started them. \
+               A handle that the kernel chose is followed; where it is not known, nothing is said. One is \
+               enough to warn.",
     keys: &["tc.window", "tc.hold"],
     false_alarms: "An agent that replaces its own filter, also after a restart, stays quiet. An agent that \
                    takes over from another one on purpose, as in a migration, fires once an interface.",
-    advice: "Two agents want the same place. Give one of them another priority in its configuration, then \
-             restart the one in evidence.victim so that it attaches again.",
+    advice: "Two agents want the same place. Give one of them another priority in its configuration (XDP has \
+             one place: keep one of them away), then restart the one in evidence.victim so that it attaches again.",
 };
 
 pub static ASYMMETRY: Rule = Rule {
@@ -132,4 +135,20 @@ pub static SWEEP: Rule = Rule {
                    configuration within a minute, each of which regenerates all programs, do fire.",
     advice: "Something makes the agent take all interfaces for dirty: see its log around first_seen. With \
              Calico a heartbeat did before 3.28.4 / 3.29.4. Restart it on this node if the CPU is needed now.",
+};
+
+pub static DUPLICATE_PROGRAM: Rule = Rule {
+    name: "tc-duplicate-program",
+    signal: "tc",
+    meaning: "The same program is attached more than once at one TCX or netkit point, so each packet passes \
+              it more than once. A restarted agent that attaches anew, and does not find what it attached \
+              before, leaves this behind (cilium/cilium#44194).",
+    computed: "Programs at one attach point with the same name, and either the same tag or attached by agents \
+               of the same name, for at least `tc.duplicate_after`. Known are those attached since nodeprobe \
+               started. XDP has one program at a time and cannot fire.",
+    keys: &["tc.duplicate_after", "tc.hold"],
+    false_alarms: "An agent that attaches the new program before it detaches the old one stays quiet. Two \
+                   different programs of one agent with the same name do fire.",
+    advice: "evidence.attached lists the copies, newest first. `bpftool net show dev IF` shows them in \
+             order; detach all but the newest with `bpftool link detach id ID` (or `bpftool net detach`).",
 };

@@ -2,14 +2,15 @@
 
 use super::{
     Answer, Operation, TcRequest,
-    evidence::{Rewrites, TcEvidence, parent_name},
+    evidence::{ProgramEvidence, Rewrites, TcEvidence, parent_name},
     link::{LinkKey, hash},
+    programs::Program,
     rules::{HANDLE_TOGGLE, REWRITE_RATE},
     who,
 };
 use crate::{
     config::tc::TcConfig,
-    event::{BootNs, Event},
+    event::{BootNs, Comm, Event},
     findings::{Condition, Evidence, Rule, Severity, Who},
     signals::{
         bounded::{Aged, Bounded},
@@ -28,6 +29,8 @@ struct Slot {
     link: LinkKey,
     parent: u32,
     prio: u16,
+    /// Tells programs at one point apart; empty for qdiscs and filters.
+    program: Comm,
 }
 
 /// The last two handles that one kind of request named.
@@ -62,6 +65,7 @@ struct State {
     latest: BootNs,
     longest_ns: u64,
     kind: Option<String>,
+    program: Option<Box<Program>>,
     success_assumed: bool,
     who: Who,
     raised: [Option<Severity>; RULES.len()],
@@ -93,8 +97,12 @@ impl Slots {
         config: &TcConfig,
         out: &mut Vec<Condition>,
     ) {
-        let slot =
-            Slot { link: LinkKey::of(event, request), parent: request.parent, prio: request.prio };
+        let slot = Slot {
+            link: LinkKey::of(event, request),
+            parent: request.parent,
+            prio: request.prio,
+            program: request.program_name(),
+        };
         self.slots.remove_if(&slot, |state| request.is_of_another_interface(&state.who));
         let state = self.slots.entry(slot, || State::new(config));
         state.note(event, request);
@@ -154,6 +162,7 @@ impl State {
             latest: 0,
             longest_ns: 0,
             kind: None,
+            program: None,
             success_assumed: false,
             who: Who::default(),
             raised: [None; RULES.len()],
@@ -179,6 +188,9 @@ impl State {
         }
         if request.kind.is_some() {
             self.kind.clone_from(&request.kind);
+        }
+        if request.bpf.program.is_some() {
+            self.program.clone_from(&request.bpf.program);
         }
         self.who = who(event, request);
     }
@@ -222,6 +234,7 @@ impl State {
                 parent: parent_name(slot.parent),
                 prio: slot.prio,
                 kind: self.kind.clone(),
+                program: self.program.as_deref().map(ProgramEvidence::of),
                 success_assumed: self.success_assumed,
                 longest_ns: self.longest_ns,
             })),

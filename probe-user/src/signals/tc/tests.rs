@@ -8,6 +8,7 @@ use crate::{
             detect::TcDetector,
             evidence::{Rewrites, TcEvidence},
             link::{EGRESS, INGRESS},
+            programs::Bpf,
         },
         testing::{Bench, MINUTE, SECOND, comm, verdicts},
     },
@@ -34,6 +35,7 @@ pub fn request(operation: Operation, handle: u32) -> TcRequest {
         started_by: None,
         writer_start: None,
         starter_start: None,
+        bpf: Bpf::default(),
     }
 }
 
@@ -215,7 +217,7 @@ fn filters_without_a_priority_that_are_deleted_are_quiet() {
 #[test]
 fn a_stranger_that_deletes_the_clsact_is_named_with_its_victim() {
     let by = |name: &str, request: TcRequest| {
-        body(TcRequest { started_by: Some((40, comm(name))), ..request })
+        body(TcRequest { started_by: Some((u32::from(name.as_bytes()[0]), comm(name))), ..request })
     };
     let clsact = TcRequest {
         object: Object::Qdisc,

@@ -8,6 +8,7 @@
 use std::{fs::File, io, os::fd::AsRawFd, thread};
 
 use probe_common::{
+    bpf::ProgramRecord,
     tc::{IFNAME_LEN, TcRecord, rtm},
     wire::{Header, flag, kind},
 };
@@ -227,11 +228,12 @@ fn records(
         started_ns: 0,
         parent_started_ns: 0,
         parent_tgid: 0,
-        _pad: 0,
         parent_comm: [0; _],
         ifname,
         kind: object.kind,
         message: [0; _],
+        program: ProgramRecord::default(),
+        source: [0; _],
     };
     let clsact = Object { parent: CLSACT, kind: padded(b"clsact"), ..Object::default() };
     let filters = filters.iter().map(|filter| record(rtm::NEWTFILTER, filter));

@@ -1,0 +1,73 @@
+//! Metrics that mirror what other parts of the agent, and the kernel side, count for themselves.
+
+use probe_common::counter;
+use prometheus::IntCounter;
+
+use super::Metrics;
+use crate::{
+    enrich::{Enricher, misses::Lookup},
+    findings::{Severity, book::Book},
+    probe::{counters::Counters, ladder::Coverage},
+    signals::{Detector, SIGNALS},
+};
+
+/// The book of findings, beside the signals, among what is bounded.
+const BOOK: &str = "findings";
+
+/// Brings a counter up to a total that is kept elsewhere and only grows.
+fn raise(counter: &IntCounter, total: u64) {
+    counter.inc_by(total.saturating_sub(counter.get()));
+}
+
+impl Metrics {
+    /// Takes over the state of the stages.
+    pub fn observe_state(&self, enricher: &Enricher, detectors: &[Box<dyn Detector>], book: &Book) {
+        for lookup in Lookup::ALL {
+            let misses = self.enrich_misses.with_label_values(&[lookup.label()]);
+            raise(&misses, enricher.misses().of(lookup));
+        }
+        raise(&self.findings_dropped, book.dropped());
+        self.observe_bounds(BOOK, book.tracked(), book.evicted());
+        for (signal, detector) in SIGNALS.iter().zip(detectors) {
+            self.observe_bounds(signal.name, detector.tracked(), detector.evicted());
+            for rule in signal.rules {
+                for severity in Severity::ALL {
+                    let firing =
+                        i64::try_from(book.firing(rule.name, severity)).unwrap_or(i64::MAX);
+                    self.firing.with_label_values(&[rule.name, severity.name()]).set(firing);
+                }
+            }
+        }
+    }
+
+    fn observe_bounds(&self, of: &str, tracked: usize, evicted: u64) {
+        self.tracked.with_label_values(&[of]).set(i64::try_from(tracked).unwrap_or(i64::MAX));
+        raise(&self.evicted.with_label_values(&[of]), evicted);
+    }
+
+    /// Notes which rung each hook uses.
+    pub fn observe_coverage(&self, coverage: &[Coverage], ready_seconds: f64) {
+        for covered in coverage {
+            let labels = [covered.signal.name, covered.hook.name, covered.rung_name()];
+            self.coverage.with_label_values(&labels).set(1);
+        }
+        self.ready_seconds.with_label_values(&[] as &[&str]).set(ready_seconds);
+    }
+
+    /// Takes over the kernel side's counters, which only grow.
+    pub fn observe_kernel(&self, counters: &Counters) {
+        for signal in SIGNALS {
+            let read = |which| counters.read(signal.wire, which);
+            for (which, outcome) in [
+                (counter::SEEN, "seen"),
+                (counter::DELIVERED, "delivered"),
+                (counter::SUPPRESSED, "suppressed"),
+            ] {
+                raise(&self.kernel_events.with_label_values(&[signal.name, outcome]), read(which));
+            }
+            for (which, reason) in counter::LOSSES {
+                raise(&self.lost.with_label_values(&[signal.name, reason]), read(which));
+            }
+        }
+    }
+}
