@@ -10,6 +10,18 @@ use crate::{
 const MOST_OWNERS: usize = 8;
 /// Programs that only carry out what whoever started them wants.
 const TOOLS: [&[u8]; 2] = [b"tc", b"ip"];
+/// Who adopts a tool whose starter has ended: it may be anybody's.
+const ADOPTERS: [&[u8]; 9] = [
+    b"init",
+    b"systemd",
+    b"containerd-shim",
+    b"conmon",
+    b"runsv",
+    b"runsvdir",
+    b"tini",
+    b"dumb-init",
+    b"docker-init",
+];
 
 /// The agent behind a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +33,18 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The one that wants what a request does: `tc` is only a hand.
+    /// The one that wants what a request does: `tc` is only a hand. `None` when that is not known: a
+    /// tool outlived whoever started it, as when an agent is killed in the middle of its work.
     #[must_use]
-    pub fn behind(event: &Event, request: &TcRequest) -> Self {
+    pub fn behind(event: &Event, request: &TcRequest) -> Option<Self> {
         let (pid, comm) = (event.context.pid, event.context.comm);
+        if !TOOLS.contains(&comm.bytes()) {
+            return Some(Self { pid, comm, started: request.writer_start });
+        }
         match request.started_by {
-            Some((pid, comm)) if TOOLS.contains(&event.context.comm.bytes()) => {
-                Self { pid, comm, started: request.starter_start }
-            }
-            _ => Self { pid, comm, started: request.writer_start },
+            Some((pid, comm)) if pid == 1 || ADOPTERS.contains(&adopter(&comm)) => None,
+            Some((pid, comm)) => Some(Self { pid, comm, started: request.starter_start }),
+            None => Some(Self { pid, comm, started: request.writer_start }),
         }
     }
 
@@ -38,6 +53,12 @@ impl Agent {
     pub fn parent(&self) -> Parent {
         Parent { pid: self.pid, comm: self.comm.text() }
     }
+}
+
+/// A name without what the kernel cuts off: `containerd-shim-runc-v2` has 15 bytes too.
+fn adopter(comm: &Comm) -> &[u8] {
+    let name = comm.bytes();
+    if name.starts_with(b"containerd-shim") { b"containerd-shim" } else { name }
 }
 
 /// An agent and where it attached.
@@ -104,7 +125,9 @@ pub struct Owners(Vec<Owner>);
 impl Owners {
     /// Notes who wrote a filter. Returns the owner whose filter it took the place of, if that is
     /// somebody else; where the handle is not known, nobody is named.
-    pub fn attach(&mut self, written: Written, agent: Agent, at: BootNs) -> Option<Owner> {
+    pub fn attach(&mut self, written: Written, agent: Option<Agent>, at: BootNs) -> Option<Owner> {
+        // What nobody is known to have done takes nothing from anybody.
+        let agent = agent?;
         let Written { prio, handle, exclusive } = written;
         let replaced = |owner: &Owner| handle.is_some() && owner.handle == handle;
         let own = |owner: &Owner| owner.agent.comm == agent.comm && owner.handle.is_none();
@@ -122,7 +145,8 @@ impl Owners {
     /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. An
     /// agent is known again by its name: a restart is no stranger. Whose filter it was when the
     /// kernel chose the priority is not known, and nobody is named.
-    pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
+    pub fn remove(&mut self, removed: Removed, by: Option<Agent>) -> Option<Owner> {
+        let stranger = |owner: &Owner| by.is_some_and(|by| owner.agent.comm != by.comm);
         let names = |owner: &Owner| match (removed, owner.handle) {
             (Removed::OneFilter(prio, handle), Some(known)) => {
                 (owner.prio, known) == (prio, handle)
@@ -138,10 +162,10 @@ impl Owners {
             // one first, and still owns the priority.
             Removed::OneFilter(prio, _) => {
                 let unknown = owner.handle.is_none();
-                owner.prio == prio && unknown && owner.agent.comm != by.comm
+                owner.prio == prio && unknown && stranger(owner)
             }
         });
-        gone.filter(|owner| owner.agent.comm != by.comm).max_by_key(|owner| owner.at)
+        gone.filter(stranger).max_by_key(|owner| owner.at)
     }
 }
 
@@ -154,6 +178,10 @@ mod tests {
         Agent { pid: 7, comm: comm(name), started: None }
     }
 
+    fn some(name: &str) -> Option<Agent> {
+        Some(agent(name))
+    }
+
     fn filter(prio: u16, handle: u32) -> Written {
         Written { prio, handle: (handle != 0).then_some(handle), exclusive: false }
     }
@@ -161,13 +189,13 @@ mod tests {
     #[test]
     fn only_a_strangers_removal_has_a_victim() {
         let mut owners = Owners::default();
-        owners.attach(filter(1, 0), agent("cilium-agent"), 10);
-        owners.attach(filter(2, 0), agent("system-probe"), 20);
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "its own");
-        assert_eq!(owners.remove(Removed::Priority(2), agent("system-probe")), None, "gone");
-        let victim = owners.remove(Removed::All, agent("system-probe")).expect("a victim");
+        owners.attach(filter(1, 0), some("cilium-agent"), 10);
+        owners.attach(filter(2, 0), some("system-probe"), 20);
+        assert_eq!(owners.remove(Removed::Priority(2), some("system-probe")), None, "its own");
+        assert_eq!(owners.remove(Removed::Priority(2), some("system-probe")), None, "gone");
+        let victim = owners.remove(Removed::All, some("system-probe")).expect("a victim");
         assert_eq!((victim.agent, victim.at), (agent("cilium-agent"), 10));
-        assert_eq!(owners.remove(Removed::All, agent("system-probe")), None);
+        assert_eq!(owners.remove(Removed::All, some("system-probe")), None);
     }
 
     #[test]
@@ -175,10 +203,10 @@ mod tests {
         for handles in [[0, 0], [1, 2]] {
             let mut owners = Owners::default();
             for handle in handles {
-                assert_eq!(owners.attach(filter(1, handle), agent("calico-node"), 10), None);
+                assert_eq!(owners.attach(filter(1, handle), some("calico-node"), 10), None);
             }
-            assert_eq!(owners.remove(Removed::OneFilter(1, 1), agent("calico-node")), None);
-            let victim = owners.remove(Removed::OneFilter(1, 2), agent("tracee")).expect("one");
+            assert_eq!(owners.remove(Removed::OneFilter(1, 1), some("calico-node")), None);
+            let victim = owners.remove(Removed::OneFilter(1, 2), some("tracee")).expect("one");
             assert_eq!(victim.agent, agent("calico-node"));
         }
     }
@@ -186,33 +214,43 @@ mod tests {
     #[test]
     fn a_removal_by_handle_hits_that_filters_owner() {
         let mut owners = Owners::default();
-        owners.attach(filter(1, 1), agent("cilium-agent"), 10);
-        owners.attach(filter(1, 2), agent("system-probe"), 20);
-        assert_eq!(owners.remove(Removed::OneFilter(1, 2), agent("system-probe")), None);
-        assert_eq!(owners.remove(Removed::OneFilter(1, 3), agent("system-probe")), None);
-        let victim = owners.remove(Removed::OneFilter(1, 1), agent("system-probe")).expect("one");
+        owners.attach(filter(1, 1), some("cilium-agent"), 10);
+        owners.attach(filter(1, 2), some("system-probe"), 20);
+        assert_eq!(owners.remove(Removed::OneFilter(1, 2), some("system-probe")), None);
+        assert_eq!(owners.remove(Removed::OneFilter(1, 3), some("system-probe")), None);
+        let victim = owners.remove(Removed::OneFilter(1, 1), some("system-probe")).expect("one");
         assert_eq!(victim.agent, agent("cilium-agent"));
     }
 
     #[test]
     fn an_overwrite_has_a_victim_and_a_filter_beside_has_none() {
         let mut owners = Owners::default();
-        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 10), None);
-        assert_eq!(owners.attach(filter(1, 2), agent("system-probe"), 20), None, "beside it");
-        assert_eq!(owners.attach(filter(2, 1), agent("system-probe"), 20), None, "elsewhere");
-        assert_eq!(owners.attach(filter(1, 0), agent("system-probe"), 20), None, "not known where");
-        assert_eq!(owners.attach(filter(1, 1), agent("cilium-agent"), 30), None, "its own");
+        assert_eq!(owners.attach(filter(1, 1), some("cilium-agent"), 10), None);
+        assert_eq!(owners.attach(filter(1, 2), some("system-probe"), 20), None, "beside it");
+        assert_eq!(owners.attach(filter(2, 1), some("system-probe"), 20), None, "elsewhere");
+        assert_eq!(owners.attach(filter(1, 0), some("system-probe"), 20), None, "not known where");
+        assert_eq!(owners.attach(filter(1, 1), some("cilium-agent"), 30), None, "its own");
         let added = Written { exclusive: true, ..filter(1, 1) };
-        assert_eq!(owners.attach(added, agent("tracee"), 40), None, "it was gone, unseen");
-        let victim = owners.attach(filter(1, 1), agent("cilium-agent"), 50).expect("a victim");
+        assert_eq!(owners.attach(added, some("tracee"), 40), None, "it was gone, unseen");
+        let victim = owners.attach(filter(1, 1), some("cilium-agent"), 50).expect("a victim");
         assert_eq!((victim.agent, victim.at), (agent("tracee"), 40));
+    }
+
+    #[test]
+    fn a_tool_whose_starter_has_ended_is_nobodys() {
+        let mut owners = Owners::default();
+        owners.attach(filter(1, 1), some("calico-node"), 10);
+        assert_eq!(owners.attach(filter(1, 1), None, 20), None);
+        assert_eq!(owners.attach(filter(1, 1), some("calico-node"), 30), None, "still its own");
+        assert_eq!(owners.remove(Removed::All, None), None);
+        assert_eq!(owners.remove(Removed::All, some("tracee")), None, "gone");
     }
 
     #[test]
     fn owners_are_bounded() {
         let mut owners = Owners::default();
         for prio in 0..100 {
-            owners.attach(filter(prio, 0), agent("a"), u64::from(prio));
+            owners.attach(filter(prio, 0), some("a"), u64::from(prio));
         }
         assert_eq!(owners.0.len(), MOST_OWNERS);
     }
