@@ -36,7 +36,7 @@ pub const INGRESS_ONLY: Quiet =
 
 fn out_of_phase(stage: &Stage) -> Result<Played> {
     let link = Veth::create()?;
-    let mut calico = link.actor(stage, "calico-node", "tc-toggle", &["--pause-ms", "500"])?;
+    let mut calico = link.actor(stage, "calico-node", "tc-toggle", &["--pause-ms", "1500"])?;
     let since = calico.first_bad_act()?;
     let expected = vec![
         link.about("tc-asymmetry", "calico-node")

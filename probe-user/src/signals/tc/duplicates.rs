@@ -28,7 +28,7 @@ const MOST_NAMED: usize = 8;
 struct Attached {
     place: Place,
     program: Program,
-    agent: Agent,
+    agent: Option<Agent>,
     at: BootNs,
     who: Who,
 }
@@ -137,8 +137,8 @@ impl Attached {
     fn is_same_as(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.program, &other.program);
         let named = !ours.name.bytes().is_empty();
-        ours.name == theirs.name
-            && (ours.tag == theirs.tag || (named && self.agent.is(&other.agent)))
+        let same_agent = self.agent.zip(other.agent).is_some_and(|(one, other)| one.is(&other));
+        ours.name == theirs.name && (ours.tag == theirs.tag || (named && same_agent))
     }
 }
 
@@ -155,7 +155,7 @@ fn condition(
             Place::Link(id) => Some(id),
             _ => None,
         },
-        attached_by: attached.agent.comm.text(),
+        attached_by: attached.agent.and_then(|agent| agent.comm.text()),
         attached_seconds_ago: at.saturating_sub(attached.at) / 1_000_000_000,
     };
     Some(Condition {

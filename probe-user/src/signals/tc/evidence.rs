@@ -164,7 +164,9 @@ pub struct Asymmetry {
 pub struct LastChange {
     /// `wrote` or `deleted`.
     pub what: &'static str,
-    pub by: Parent,
+    /// The agent; absent when a tool outlived whoever started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<Parent>,
     pub seconds_ago: u64,
 }
 

@@ -4,7 +4,7 @@ use super::{Object, TcRequest, programs::Place};
 use crate::{
     enrich::subject::Parent,
     event::{BootNs, Comm, Event},
-    signals::tools::is_tool,
+    signals::tools::{is_adopter, is_tool},
 };
 
 /// Owners remembered at one point: agents that share one use two or three priorities.
@@ -20,15 +20,18 @@ pub struct Agent {
 }
 
 impl Agent {
-    /// The one that wants what a request does: `tc` is only a hand.
+    /// The one that wants what a request does: `tc` is only a hand. `None` when that is not known: a
+    /// tool outlived whoever started it, as when an agent is killed in the middle of its work.
     #[must_use]
-    pub fn behind(event: &Event, request: &TcRequest) -> Self {
+    pub fn behind(event: &Event, request: &TcRequest) -> Option<Self> {
         let (pid, comm) = (event.context.pid, event.context.comm);
+        if !is_tool(comm.bytes()) {
+            return Some(Self { pid, comm, started: request.writer_start });
+        }
         match request.started_by {
-            Some((pid, comm)) if is_tool(event.context.comm.bytes()) => {
-                Self { pid, comm, started: request.starter_start }
-            }
-            _ => Self { pid, comm, started: request.writer_start },
+            Some((pid, comm)) if is_adopter(pid, comm.bytes()) => None,
+            Some((pid, comm)) => Some(Self { pid, comm, started: request.starter_start }),
+            None => Some(Self { pid, comm, started: request.writer_start }),
         }
     }
 
@@ -130,7 +133,9 @@ pub struct Owners(Vec<Owner>);
 impl Owners {
     /// Notes who wrote something. Returns the owner whose place it took, if that is somebody else;
     /// where a filter's handle is not known, nobody is named.
-    pub fn attach(&mut self, written: Written, agent: Agent, at: BootNs) -> Option<Owner> {
+    pub fn attach(&mut self, written: Written, agent: Option<Agent>, at: BootNs) -> Option<Owner> {
+        // What nobody is known to have done takes nothing from anybody.
+        let agent = agent?;
         let Written { place, handle, exclusive, .. } = written;
         let own = |owner: &Owner| {
             owner.place == place && owner.handle.is_none() && owner.agent.is(&agent)
@@ -147,7 +152,8 @@ impl Owners {
 
     /// Notes what a request removed. Returns the owner that `by` is not, the latest of several. Whose
     /// filter it was when the kernel chose the priority is not known, and nobody is named.
-    pub fn remove(&mut self, removed: Removed, by: Agent) -> Option<Owner> {
+    pub fn remove(&mut self, removed: Removed, by: Option<Agent>) -> Option<Owner> {
+        let stranger = |owner: &Owner| by.is_some_and(|by| !owner.agent.is(&by));
         let names = |owner: &Owner| match (removed, owner.handle) {
             (Removed::OneFilter(prio, handle), Some(known)) => {
                 (owner.place, known) == (Place::Priority(prio), handle)
@@ -163,10 +169,10 @@ impl Owners {
             // one first, and still owns the priority.
             Removed::OneFilter(prio, _) => {
                 let unknown = owner.handle.is_none();
-                owner.place == Place::Priority(prio) && unknown && !owner.agent.is(&by)
+                owner.place == Place::Priority(prio) && unknown && stranger(owner)
             }
         });
-        gone.filter(|owner| !owner.agent.is(&by)).max_by_key(|owner| owner.at)
+        gone.filter(stranger).max_by_key(|owner| owner.at)
     }
 }
 

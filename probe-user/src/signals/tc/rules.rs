@@ -66,7 +66,8 @@ pub static FOREIGN_REMOVAL: Rule = Rule {
     meaning: "One agent removed what another one had attached. The other one may not notice, and its policy \
               is gone from this interface.",
     computed: "An accepted delete of what somebody else attached last. Agents are told apart by their name and \
-               process; `tc` and `ip` stand for whoever started them. One is enough to warn.",
+               process; `tc` and `ip` stand for whoever started them, and for nobody once that has ended. One is \
+               enough to warn.",
     keys: &["tc.window", "tc.hold"],
     false_alarms: "A restarted agent that cleans up after itself has the same name and stays quiet. An operator \
                    who deletes a filter by hand fires: so it is.",

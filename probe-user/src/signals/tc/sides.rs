@@ -25,7 +25,7 @@ const MOST_LINKS: usize = 4_096;
 struct Last {
     at: BootNs,
     operation: Operation,
-    agent: Agent,
+    agent: Option<Agent>,
     who: Who,
 }
 
@@ -163,7 +163,7 @@ impl Last {
                 Operation::Write => "wrote",
                 Operation::Delete => "deleted",
             },
-            by: self.agent.parent(),
+            by: self.agent.map(|agent| agent.parent()),
             seconds_ago: now.saturating_sub(self.at) / 1_000_000_000,
         }
     }

@@ -82,8 +82,8 @@ impl Sweeps {
             return;
         }
         let (at, agent) = (event.context.at, Agent::behind(event, request));
-        let rewrites = self.filter(event, request);
-        let Some(filter) = rewrites else { return };
+        // The filter is known from now on, whoever wrote it.
+        let Some((filter, agent)) = self.filter(event, request).zip(agent) else { return };
         // Just started, an agent writes all it owns once; how long it has been there must be known.
         let settled =
             agent.started.filter(|started| at.saturating_sub(*started) > config.sweep_grace.ns());

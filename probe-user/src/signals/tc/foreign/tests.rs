@@ -16,7 +16,7 @@ fn write(handle: u32) -> TcRequest {
 }
 
 fn by(bench: &mut Bench, second: u64, name: &str, request: TcRequest) -> Vec<Condition> {
-    let started_by = Some((second as u32, comm(name)));
+    let started_by = Some((second as u32 + 100, comm(name)));
     bench.at(second * SECOND, body(TcRequest { started_by, ..request }))
 }
 
@@ -28,7 +28,7 @@ fn a_filter_in_the_place_of_anothers_names_both() {
     let raised = by(&mut bench, 31, "system-probe", write(1));
     assert_eq!(verdicts(&raised), [("tc-foreign-overwrite", Severity::Warning)]);
     let TcEvidence::ForeignRemoval(evidence) = tc(&raised[0]) else { panic!("{raised:?}") };
-    assert_eq!((evidence.victim.pid, evidence.victim.comm.as_deref()), (1, Some("cilium-agent")));
+    assert_eq!((evidence.victim.pid, evidence.victim.comm.as_deref()), (101, Some("cilium-agent")));
     assert_eq!((evidence.removed, evidence.overwritten), ("filter", true));
     assert_eq!((evidence.attached_seconds_ago, evidence.success_assumed), (30, false));
     let back =
@@ -73,5 +73,19 @@ fn a_handle_that_the_kernel_chose_is_followed() {
         by(&mut bench, 2, "cilium-agent", write(0));
         assert!(by(&mut bench, 3, "system-probe", write(2)).is_empty());
         assert_eq!(by(&mut bench, 4, "tracee", write(1)).len(), found);
+    }
+}
+
+/// An agent that is killed leaves a `tc` behind, which init adopts and which still does its work.
+#[test]
+fn what_an_orphan_does_is_nobodys_doing() {
+    let mut bench = bench();
+    by(&mut bench, 40, "calico-node", write(1));
+    for (pid, name) in [(1, "init"), (77, "containerd-shim")] {
+        let started_by = Some((pid, comm(name)));
+        let orphan = TcRequest { started_by, ..write(1) };
+        assert!(bench.at(50 * SECOND, body(orphan)).is_empty(), "{name}");
+        let delete = TcRequest { operation: Operation::Delete, started_by, ..write(1) };
+        assert!(bench.at(51 * SECOND, body(delete)).is_empty(), "{name}");
     }
 }
