@@ -37,7 +37,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask demo                          three incidents, found on a real kernel
+  cargo xtask demo                          the main incidents, found on a real kernel
   cargo xtask demo -o json | jq .summary    only the findings
   cargo xtask test                          all tests, on kernels 5.10, 6.1 and 7.2
   cargo xtask run -- doctor                 what this host's kernel allows
@@ -61,7 +61,7 @@ enum Task {
         #[arg(last = true)]
         args: Vec<String>,
     },
-    /// Plays three incidents in a guest and shows the agent finding them
+    /// Plays the main incidents in a guest and shows the agent finding them
     Demo(demo::Demo),
     /// Runs all tests: unit, object, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
