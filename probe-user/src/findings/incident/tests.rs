@@ -5,7 +5,7 @@ use crate::{
     signals::{
         fork::{Cause, ForkEvidence},
         netlink::NetlinkEvidence,
-        tc::evidence::{ForeignRemoval, Rewrites, TcEvidence},
+        tc::evidence::{Duplicates, ForeignRemoval, ProgramEvidence, Rewrites, TcEvidence},
     },
 };
 
@@ -194,6 +194,19 @@ fn two_agents_that_fight_are_one_incident() {
         again.line,
         "tc filters of cali1 are removed by a stranger, tc filters of cali1 are rewritten"
     );
+}
+
+#[test]
+fn what_is_attached_past_tc_is_called_a_program() {
+    let program = Some(ProgramEvidence::default());
+    let cases = [
+        (TcEvidence::Duplicates(Duplicates::default()), "are attached more than once"),
+        (TcEvidence::Rewrites(Rewrites { program, ..Rewrites::default() }), "are rewritten"),
+    ];
+    for (evidence, what) in cases {
+        let joined = Bench::new().join(SECOND, tc(CALICO, POD, 1, evidence));
+        assert_eq!(joined.line, format!("tc programs of cali1 {what}"));
+    }
 }
 
 #[test]
