@@ -32,7 +32,7 @@ impl Default for RtnlConfig {
             least_wait_ms: 1,
             warn_waited: Span::seconds(15),
             critical_waited: Span::seconds(60),
-            critical_wait: Span::seconds(5),
+            critical_wait: Span::seconds(10),
             hold: Span::seconds(60),
         }
     }
