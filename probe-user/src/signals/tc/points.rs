@@ -21,8 +21,8 @@ use crate::{
     },
 };
 
-/// Attach points remembered at once: 4,000 interfaces with clsact and both directions.
-const MOST_POINTS: usize = 12_000;
+/// Attach points remembered at once: 2,000 interfaces with clsact and both directions.
+const MOST_POINTS: usize = 6_000;
 
 struct State {
     /// Refused writes since the last accepted one.

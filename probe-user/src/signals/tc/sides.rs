@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Interfaces remembered at once.
-const MOST_LINKS: usize = 4_096;
+const MOST_LINKS: usize = 2_048;
 
 /// The latest change of a direction.
 struct Last {

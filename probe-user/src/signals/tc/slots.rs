@@ -18,8 +18,8 @@ use crate::{
     },
 };
 
-/// Filters and qdiscs remembered at once: 4,000 interfaces with clsact and both directions.
-const MOST_SLOTS: usize = 12_000;
+/// Filters and qdiscs remembered at once: 2,000 interfaces with clsact and both directions.
+const MOST_SLOTS: usize = 6_000;
 
 static RULES: [&Rule; 2] = [&REWRITE_RATE, &HANDLE_TOGGLE];
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Interfaces remembered at once.
-const MOST_LINKS: usize = 4_096;
+const MOST_LINKS: usize = 2_048;
 /// Agents and the namespaces they write in.
 const MOST_WRITERS: usize = 64;
 /// Filters of one interface that are followed.

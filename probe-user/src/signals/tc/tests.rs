@@ -282,12 +282,8 @@ fn state_is_bounded_and_old_state_goes() {
         request.interface.index = index;
         bench.at(index as u64, body(request));
     }
-    assert_eq!(bench.detector.tracked(), 2 * 12_000 + 2 * 4_096, "slots, points, interfaces");
-    assert_eq!(bench.detector.evicted(), 2 * 8_000 + 2 * (20_000 - 4_096));
+    assert_eq!(bench.detector.tracked(), 2 * 6_000 + 2 * 2_048, "slots, points, interfaces");
+    assert_eq!(bench.detector.evicted(), 2 * 14_000 + 2 * (20_000 - 2_048));
     bench.tick(1_000 * SECOND);
-    assert_eq!(
-        bench.detector.tracked(),
-        12_000 + 2 * 4_096,
-        "owners stay until the interface goes"
-    );
+    assert_eq!(bench.detector.tracked(), 6_000 + 2 * 2_048, "owners stay until the interface goes");
 }
