@@ -18,11 +18,14 @@ use scenarios::report::{Done, Line, Verdict};
 
 use crate::{
     artifacts::{self, Artifacts},
-    guest::Cgroups,
     kernel, leakers,
     report::{self, Show},
     rootfs, run, setup, tidy,
 };
+
+mod plan;
+
+use plan::GuestRun;
 
 /// How much of what went before a failed verdict is shown.
 const CONTEXT: usize = 20;
@@ -57,59 +60,10 @@ impl Test {
             }
             sum.part("cargo test", || cargo_test(&artifacts));
             sum.part("host", || on_host(&artifacts));
-            sum.part("guests", || in_guests(&self.guests(), &artifacts));
+            sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }
         sum.print();
         i32::from(sum.count.failed > 0 || sum.count.passed == 0)
-    }
-}
-
-impl Test {
-    /// Each kernel on the rung it chooses; the lower rungs on the oldest and on the newest; what has to
-    /// do with cgroups on the other hierarchies too.
-    fn guests(&self) -> Vec<GuestRun> {
-        let best = self.kernel.iter().map(|series| GuestRun::new(series, None));
-        let kprobe = self.kernel.first().map(|series| GuestRun::new(series, Some("kprobe")));
-        let tracepoint = self.kernel.last().map(|series| GuestRun::new(series, Some("tracepoint")));
-        let v1 = self.kernel.first().map(|series| GuestRun::with_cgroups(series, Cgroups::V1));
-        let hybrid =
-            self.kernel.last().map(|series| GuestRun::with_cgroups(series, Cgroups::Hybrid));
-        best.chain(kprobe).chain(tracepoint).chain(v1).chain(hybrid).collect()
-    }
-}
-
-/// Scenarios that judge by cgroups.
-const OF_CGROUPS: &[&str] = &["fork-pids-max", "fork-causes", "fork-node-limits", "fork-headroom"];
-
-/// Scenarios in one guest: all of them, or on other hierarchies than cgroup v2 those of cgroups.
-struct GuestRun {
-    series: String,
-    /// The only rung the agent may use; the best that works without.
-    rung: Option<&'static str>,
-    cgroups: Cgroups,
-}
-
-impl GuestRun {
-    fn new(series: &str, rung: Option<&'static str>) -> Self {
-        Self { series: series.to_owned(), rung, cgroups: Cgroups::default() }
-    }
-
-    fn with_cgroups(series: &str, cgroups: Cgroups) -> Self {
-        Self { series: series.to_owned(), rung: None, cgroups }
-    }
-
-    fn play(&self, artifacts: &Artifacts) -> Result<Done> {
-        let kernel = kernel::get(&self.series)?;
-        let rung = self.rung.map(|rung| ["--rung", rung]);
-        let agent_args = rung.as_ref().map_or(&[][..], |args| &args[..]);
-        let cgroups = self.cgroups.word();
-        let place = [Some(kernel.release.as_str()), self.rung, cgroups.as_deref()];
-        let mut log = Log::new(&place.into_iter().flatten().collect::<Vec<_>>().join(" "));
-        let chosen = if cgroups.is_some() { OF_CGROUPS } else { &[] };
-        let words: Vec<&str> = ["run"].iter().chain(chosen).copied().collect();
-        let report =
-            report::in_guest(&words, agent_args, &kernel, self.cgroups, artifacts, &mut log)?;
-        Ok(report.count())
     }
 }
 
