@@ -228,5 +228,13 @@ fn who(event: &Event, request: &TcRequest) -> Who {
     }
 }
 
+/// Notes who sent the latest request. A tool that outlived its starter tells of nobody: then whoever
+/// was known stays.
+fn note_who(known: &mut Who, event: &Event, request: &TcRequest) {
+    if known.context.pid == 0 || owners::Agent::behind(event, request).is_some() {
+        *known = who(event, request);
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@ use super::{
     evidence::{Failing, PrioLeak, ProgramEvidence, TcEvidence, parent_name},
     foreign::Harms,
     link::{CLSACT, EGRESS, INGRESS, hash},
+    note_who,
     owners::{Agent, Owners, Removed, Written},
     point::Point,
     rules::{ATTACH_FAILING, PRIO_LEAK},
@@ -210,7 +211,7 @@ impl Points {
         self.points.remove_if(&point, |state| request.is_of_another_interface(&state.who));
         let state = self.points.entry(point, || State::new(config));
         state.latest = state.latest.max(event.context.at);
-        state.who = who(event, request);
+        note_who(&mut state.who, event, request);
         point
     }
 }

@@ -5,11 +5,11 @@ use super::{
     directions::Directions,
     evidence::{Asymmetry, LastChange, TcEvidence},
     link::{CLSACT, EGRESS, INGRESS, LinkKey, hash},
+    note_who,
     owners::Agent,
     pair::{BOTH, Pair, Relation},
     rules::ASYMMETRY,
     side::Change,
-    who,
 };
 use crate::{
     config::tc::TcConfig,
@@ -66,12 +66,11 @@ impl Sides {
         let link = self.link(event, request);
         let at = event.context.at;
         for direction in concerned {
-            link.last[*direction] = Some(Last {
-                at,
-                operation: request.operation,
-                agent: Agent::behind(event, request),
-                who: who(event, request),
-            });
+            let last = &mut link.last[*direction];
+            let mut who = last.take().map_or_else(Who::default, |last| last.who);
+            note_who(&mut who, event, request);
+            let (operation, agent) = (request.operation, Agent::behind(event, request));
+            *last = Some(Last { at, operation, agent, who });
         }
         if let (Object::Filter, [direction]) = (request.object, concerned) {
             let change = Change::of(request);

@@ -4,9 +4,9 @@ use super::{
     Answer, Operation, TcRequest,
     evidence::{ProgramEvidence, Rewrites, TcEvidence, parent_name},
     link::{LinkKey, hash},
+    note_who,
     programs::Program,
     rules::{HANDLE_TOGGLE, REWRITE_RATE},
-    who,
 };
 use crate::{
     config::tc::TcConfig,
@@ -192,7 +192,7 @@ impl State {
         if request.bpf.program.is_some() {
             self.program.clone_from(&request.bpf.program);
         }
-        self.who = who(event, request);
+        note_who(&mut self.who, event, request);
     }
 
     fn judge(&self, rule: &Rule, config: &TcConfig, now: BootNs) -> Option<Severity> {
@@ -239,5 +239,28 @@ impl State {
                 longest_ns: self.longest_ns,
             })),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::signals::{
+        tc::{
+            Operation, TcRequest,
+            tests::{bench, body, request},
+        },
+        testing::{SECOND, comm},
+    };
+
+    #[test]
+    fn a_tool_that_outlived_its_starter_takes_no_blame() {
+        let mut bench = bench();
+        let by = |pid, name| {
+            let request = request(Operation::Write, 0);
+            body(TcRequest { started_by: Some((pid, comm(name))), ..request })
+        };
+        (1..12).for_each(|n| drop(bench.at(n * SECOND, by(40, "calico-node"))));
+        let critical = bench.at(12 * SECOND, by(1, "init"));
+        assert_eq!(critical[0].who.parent, Some((40, comm("calico-node"))));
     }
 }
