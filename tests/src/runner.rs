@@ -7,9 +7,10 @@ use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
 
-/// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; all else
-/// is the default.
-const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n";
+/// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; the
+/// files of a kubelet are where a scenario writes them. All else is the default.
+const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
+                           [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
 /// Consults the doctor, then plays each scenario with an agent of its own.
 pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
