@@ -65,14 +65,30 @@ pub struct Birthplace {
     pub unreadable: Option<String>,
     #[serde(skip)]
     pub birth: Birth,
+    /// Open sockets whose making has the same word on top of the stack, these and others.
+    #[serde(skip)]
+    of_caller: u64,
+    /// The sockets the finding is about.
+    #[serde(skip)]
+    of: u64,
 }
 
 impl Birthplace {
-    /// A place with no names yet. `of` is the number of sockets the finding is about.
+    /// A place with no names yet. `of_caller` is the number of sockets with the same caller, `of` that
+    /// of the sockets the finding is about.
     #[must_use]
-    pub fn new(birth: Birth, open: u64, of: u64) -> Self {
-        let percent = open * 100 / of.max(1);
-        Self { open, percent, frames: Vec::new(), unreadable: birth.why_not(), birth }
+    pub fn new(birth: Birth, open: u64, of_caller: u64, of: u64) -> Self {
+        let (percent, unreadable) = (percent(open, of), birth.why_not());
+        Self { open, percent, frames: Vec::new(), unreadable, birth, of_caller, of }
+    }
+
+    /// Whether the caller is all that is known: the walk found nothing, or something else each time.
+    fn is_caller_alone(&self) -> bool {
+        self.frames.len() == 1 && self.unreadable.is_some()
+    }
+
+    fn set_open(&mut self, open: u64) {
+        (self.open, self.percent) = (open, percent(open, self.of));
     }
 
     /// Takes the names of the frames, if they are known; whether they are.
@@ -92,21 +108,29 @@ impl Birthplace {
     }
 }
 
+fn percent(open: u64, of: u64) -> u64 {
+    open * 100 / of.max(1)
+}
+
 /// Makes one of places that have the same frames, and leaves those with most open sockets.
 pub fn merge(places: &mut Vec<Birthplace>) {
     let mut merged: Vec<Birthplace> = Vec::new();
-    for place in places.drain(..) {
+    for mut place in places.drain(..) {
         let same = |other: &&mut Birthplace| {
             !place.frames.is_empty()
                 && other.frames == place.frames
                 && other.unreadable == place.unreadable
         };
         match merged.iter_mut().find(same) {
-            Some(other) => {
-                other.open += place.open;
-                other.percent += place.percent;
+            Some(other) if other.is_caller_alone() => {}
+            Some(other) => other.set_open(other.open + place.open),
+            None => {
+                if place.is_caller_alone() {
+                    // A walk without frame pointers makes a stack of its own of each call.
+                    place.set_open(place.of_caller);
+                }
+                merged.push(place);
             }
-            None => merged.push(place),
         }
     }
     merged.sort_by_key(|place| Reverse(place.open));

@@ -46,8 +46,19 @@ impl Holding {
             self.births.iter().map(|(birth, open)| (*birth, *open)).collect();
         births.sort_unstable_by_key(|(birth, open)| (Reverse(*open), *birth));
         births.truncate(NAMED);
-        let place = |(birth, open)| Birthplace::new(birth, open as u64, self.open as u64);
+        let place = |(birth, open): (Birth, usize)| {
+            Birthplace::new(birth, open as u64, self.of_caller(birth), self.open as u64)
+        };
         births.into_iter().map(place).collect()
+    }
+
+    /// Open sockets made by the same caller.
+    fn of_caller(&self, birth: Birth) -> u64 {
+        let Birth::Noted { caller, .. } = birth else { return 0 };
+        let same = self.births.iter().filter(
+            |(other, _)| matches!(other, Birth::Noted { caller: theirs, .. } if *theirs == caller),
+        );
+        same.map(|(_, open)| *open as u64).sum()
     }
 
     /// Network namespaces the open sockets are in; at least 1.

@@ -88,6 +88,21 @@ fn stacks_with_the_same_frames_are_one_place() {
 }
 
 #[test]
+fn one_caller_with_a_stack_a_call_is_one_place() {
+    let mut bench = bench();
+    let birth = |n: u64| Birth::Noted { stack: Ok(u32::try_from(n).unwrap()), caller: 7 };
+    (0..600).for_each(|n| drop(bench.at(n, born(n, birth(n)))));
+    let raised = bench.tick(SECOND);
+    let mut places = evidence(&raised[0]).birthplaces.clone();
+    for place in &mut places {
+        (place.frames, place.unreadable) = (vec!["a".into()], Some("cut short".into()));
+    }
+    merge(&mut places);
+    let seen: Vec<_> = places.iter().map(|place| (place.open, place.percent)).collect();
+    assert_eq!(seen, [(600, 100)]);
+}
+
+#[test]
 fn births_are_looked_up_by_process_stack_and_caller() {
     let site = |stack, caller| Birth::Noted { stack, caller }.site(7);
     assert_eq!(site(Ok(3), 9), Some(Site { pid: 7, stack: Some(3), caller: 9 }));
