@@ -99,13 +99,13 @@ impl Directions {
 
     /// All that the snapshot found from one moment to another is told. What happened before it is in
     /// it, what came after comes on top; what happened meanwhile may or may not be in it, and then
-    /// nothing is known.
-    pub fn snapshot(&mut self, from: BootNs, until: BootNs, limit: u64) {
+    /// nothing is known. Returns whether it told anything that was not known before.
+    pub fn snapshot(&mut self, from: BootNs, until: BootNs, limit: u64) -> bool {
         let (found, pending) = (std::mem::take(&mut self.found), std::mem::take(&mut self.pending));
         let meanwhile = pending.iter().any(|pending| (from..=until).contains(&pending.at));
         let known_already = self.sides.iter().any(Side::is_known);
         if known_already || meanwhile || self.dropped >= from || found.len() == MOST_FOUND {
-            return;
+            return false;
         }
         for direction in BOTH {
             let of_side = found.iter().filter(|(of, _)| *of == direction);
@@ -118,6 +118,7 @@ impl Directions {
         for Pending { at, direction, change } in pending {
             self.change(direction, change, at, limit);
         }
+        true
     }
 
     /// How many filters of each direction look piled up.

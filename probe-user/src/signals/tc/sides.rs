@@ -94,8 +94,10 @@ impl Sides {
         }
         let from = event.context.at;
         let until = from.saturating_add(request.duration_ns.unwrap_or(0));
-        directions.snapshot(from, until, config.asymmetry.ns());
-        directions.piled_up()
+        match directions.snapshot(from, until, config.asymmetry.ns()) {
+            true => directions.piled_up(),
+            false => [0; 2],
+        }
     }
 
     /// Forgets an interface that is gone.

@@ -5,7 +5,7 @@
 //! thread's affair; so it keeps neither the start nor the ring waiting. Each interface comes with
 //! the time of the look at it, by which the detector puts it between the events.
 
-use std::{fs::File, io, os::fd::AsRawFd, thread};
+use std::{fs::File, io, os::fd::AsRawFd, thread, time::Duration};
 
 use probe_common::{
     bpf::ProgramRecord,
@@ -35,6 +35,10 @@ const MOST_FILTERS: usize = 1_024;
 /// Looks at an interface whose filters change meanwhile.
 const TRIES: usize = 3;
 
+/// When all is looked at once more: what changed during the first look, or before its answer could be
+/// taken in, is not known after that. What is known then is left alone.
+const AGAIN: Duration = Duration::from_secs(2);
+
 /// What was found: an interface, or something that could not be read.
 pub enum Found {
     /// Its filters, then its clsact.
@@ -58,13 +62,18 @@ impl Snapshot {
 /// When the thread cannot be made.
 pub fn start() -> io::Result<Snapshot> {
     let (to, from) = channel(QUEUE);
-    thread::Builder::new().name("tc-snapshot".into()).stack_size(256 * 1024).spawn(move || {
-        let mut look = Look { to, links: 0, namespaces: 0 };
-        if look.everywhere().is_ok() {
-            let Look { links, namespaces, .. } = look;
-            log::info!("found {links} clsact qdiscs in {namespaces} network namespaces");
-        }
-    })?;
+    for pause in [Duration::ZERO, AGAIN] {
+        let mut look = Look { to: to.clone(), links: 0, namespaces: 0 };
+        // A thread each: it ends in another namespace than it began in.
+        let work = move || {
+            thread::sleep(pause);
+            if look.everywhere().is_ok() {
+                let Look { links, namespaces, .. } = look;
+                log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
+            }
+        };
+        thread::Builder::new().name("tc-snapshot".into()).stack_size(256 * 1024).spawn(work)?;
+    }
     Ok(Snapshot(from))
 }
 

@@ -79,3 +79,17 @@ fn filters_that_piled_up_before_the_agent_are_found() {
     assert_eq!(leak(3), [""; 0]);
     assert_eq!(leak(4), ["tc-prio-leak"]);
 }
+
+#[test]
+fn a_second_look_tells_what_the_first_could_not() {
+    let mut link = Link(bench());
+    link.replace(10 * SECOND + 500_000, INGRESS, 2);
+    link.seed(10 * SECOND, &[(INGRESS, 2), (EGRESS, 1)]);
+    link.seed(12 * SECOND, &[(INGRESS, 2), (EGRESS, 1)]);
+    // What is known by then is left alone.
+    link.seed(14 * SECOND, &[(INGRESS, 1), (EGRESS, 1)]);
+    for n in 20..100 {
+        link.replace(n * SECOND, EGRESS, 1);
+    }
+    assert_eq!(link.says(100 * SECOND)[0].handles, [2, 1]);
+}
