@@ -30,7 +30,8 @@ use plan::GuestRun;
 /// How much of what went before a failed verdict is shown.
 const CONTEXT: usize = 20;
 
-/// Guests that run side by side: scenarios wait more than they work.
+/// Guests that run side by side at most; no more than there are processors, as without KVM a guest
+/// that starves is not like any node.
 const GUESTS_AT_ONCE: usize = 3;
 
 /// What `test` is asked for.
@@ -178,7 +179,9 @@ fn in_guests(guests: &[GuestRun], artifacts: &Artifacts) -> Result<Done> {
             total.failed += count.failed;
         }
     };
-    thread::scope(|scope| (0..GUESTS_AT_ONCE).for_each(|_| drop(scope.spawn(work))));
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    let at_once = processors.min(GUESTS_AT_ONCE);
+    thread::scope(|scope| (0..at_once).for_each(|_| drop(scope.spawn(work))));
     Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
