@@ -35,8 +35,8 @@ Examples:
   sudo nodeprobe run --listen none         no metrics endpoint
   curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs";
 
-/// Watches a Linux node from inside its kernel: qdisc/tc flapping, fork exhaustion and fd leaks
-/// through netlink, with who does it and where.
+/// Watches a Linux node from inside its kernel: qdisc/tc flapping, fork exhaustion and fd leaks, with
+/// who does it, where, why and how long is left.
 #[derive(Parser)]
 #[command(name = "nodeprobe", version = version(), after_help = EXIT_CODES)]
 struct Cli {

@@ -51,7 +51,7 @@ const WAIT: Hook = Hook {
                 Attachment::optional("rtnl_wait_killable", Target::Fentry(KILLABLE)),
                 Attachment::optional("rtnl_got_killable", Target::Fexit(KILLABLE)),
             ],
-            misses: "",
+            misses: "waits that any signal may end (rtnl_lock_interruptible of newer kernels)",
         },
         Step {
             rung: Rung::Kprobe,
