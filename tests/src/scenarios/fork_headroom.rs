@@ -80,8 +80,8 @@ fn grow(cgroup: &PidsCgroup, tasks: u32, more: u32, pause_ms: u32) -> Result<Act
 }
 
 fn steady(_: &Stage) -> Result<Played> {
-    // Five a second: at 50 % it is ten seconds from full, at 70 % it turns round.
-    let mut pods = Pods::create(10, 60, 200)?;
+    // Three a second: at 50 % it is fifteen seconds from full, at 70 % it turns round.
+    let mut pods = Pods::create(10, 60, 300)?;
     let since = pods.actor.first_bad_act()?;
     let expected = pods
         .finding()

@@ -36,8 +36,8 @@ pub static HEADROOM: Rule = Rule {
                against the lower of kernel.threads-max and kernel.pid_max. `fork.headroom_warn_percent` of the limit warn, `fork.headroom_critical_percent` are \
                critical, and so is a limit that would be reached within `fork.headroom_left`: from \
                `fork.headroom_growth_percent` on, by the line of least squares through the last 12 samples, of \
-               at least 6 with R\u{b2} >= 0.8 (medium confidence; high is 10 and 0.95), while the newest sample \
-               still rises. A severity ends 5 points below its threshold.",
+               at least 10 with R\u{b2} >= 0.8 (medium confidence; high is 0.95) that fall by at most an eighth \
+               of what they rise, while the newest still rises. A severity ends 5 points below its threshold.",
     keys: &[
         "fork.poll",
         "fork.headroom_warn_percent",

@@ -10,17 +10,24 @@ use crate::{event::BootNs, signals::trend};
 const MOST: usize = 12;
 /// Fewer say nothing about a direction.
 const LEAST: usize = 4;
+/// Fewer are not trusted.
+const TRUSTED: usize = 10;
 
-/// How far a projection can be trusted: by how many samples there are, and how well they lie on the
-/// line (R², the share of their variance that the line explains).
+/// A count that falls by more than this part of what it rises comes and goes, and leads nowhere.
+const MOST_FALLS: u64 = 8;
+
+/// How far a projection can be trusted: by how many samples there are, how well they lie on the line
+/// (R², the share of their variance that the line explains), and whether they keep rising. A count
+/// that swings faster than it is looked at gives any picture, a line too; that ten looks in a row
+/// happen to rise is one chance in millions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
-    /// Fewer than 6 samples, or R² below 0.8.
+    /// Fewer than 10 samples, an R² below 0.8, or falls of more than an eighth of the rises.
     Low,
-    /// At least 6 samples and an R² of at least 0.8.
+    /// At least 10 samples that keep rising and an R² of at least 0.8.
     Medium,
-    /// At least 10 samples and an R² of at least 0.95.
+    /// The same with an R² of at least 0.95.
     High,
 }
 
@@ -73,14 +80,26 @@ impl Samples {
             return None;
         }
         let line = trend::Trend::of(self.0.iter().copied());
-        let confidence = match line.samples() {
-            10.. if line.fit() >= 0.95 => Confidence::High,
-            6.. if line.fit() >= 0.8 => Confidence::Medium,
+        let confidence = match line.fit() {
+            _ if line.samples() < TRUSTED || !self.keeps_rising() => Confidence::Low,
+            0.95.. => Confidence::High,
+            0.8.. => Confidence::Medium,
             _ => Confidence::Low,
         };
         let mut newest = self.0.iter().rev().map(|(_, count)| *count);
         let still_rising = newest.next() > newest.nth(1);
         Some(Trend { slope: line.per_second(), confidence, still_rising })
+    }
+
+    /// Whether hardly any of what it rises is lost again on the way.
+    fn keeps_rising(&self) -> bool {
+        let counts = self.0.iter().map(|(_, count)| *count);
+        let steps = counts.clone().zip(counts.skip(1));
+        let (rises, falls) = steps.fold((0_u64, 0_u64), |(rises, falls), (before, after)| {
+            let (rise, fall) = (after.saturating_sub(before), before.saturating_sub(after));
+            (rises.saturating_add(rise), falls.saturating_add(fall))
+        });
+        falls <= rises / MOST_FALLS
     }
 }
 
@@ -110,10 +129,23 @@ mod tests {
         let confidence = |n| samples((0..n).map(|n| n * 7)).trend().map(|trend| trend.confidence);
         assert_eq!(confidence(3), None);
         assert_eq!(confidence(4), Some(Confidence::Low));
-        assert_eq!(confidence(5), Some(Confidence::Low));
-        assert_eq!(confidence(6), Some(Confidence::Medium));
-        assert_eq!(confidence(9), Some(Confidence::Medium));
+        assert_eq!(confidence(9), Some(Confidence::Low));
         assert_eq!(confidence(10), Some(Confidence::High));
+    }
+
+    #[test]
+    fn growth_in_steps_is_trusted_less() {
+        let steps = samples((0..12).map(|n| n / 3 * 100)).trend().unwrap();
+        assert_eq!(steps.confidence, Confidence::Medium);
+        let with_a_dip = samples([0, 20, 40, 60, 55, 80, 100, 120, 140, 160]).trend().unwrap();
+        assert_eq!(with_a_dip.confidence, Confidence::High);
+    }
+
+    #[test]
+    fn a_swing_that_looks_like_a_line_is_not_trusted() {
+        let swing = samples([30, 36, 40, 36, 42, 51, 48, 57, 54, 63, 60, 66]).trend().unwrap();
+        assert!(swing.slope > 0.5);
+        assert_eq!(swing.confidence, Confidence::Low);
     }
 
     #[test]

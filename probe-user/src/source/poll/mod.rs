@@ -71,6 +71,13 @@ pub fn start(config: &Config, more: Vec<Box<dyn Poller>>) -> io::Result<Polls> {
     Ok(Polls(from))
 }
 
+/// Up to a fifth less than `every`, by chance: what comes and goes in step with the looks would seem
+/// to stand still, or to creep. The nanoseconds of a clock read between two looks are chance enough.
+fn shortened(every: Duration, now: BootNs) -> Duration {
+    let part = u32::try_from(now % 1_024).unwrap_or(0);
+    every.saturating_sub(every / 5 / 1_024 * part)
+}
+
 /// Looks whenever a poller is due, until nobody listens any more.
 fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>) {
     let mut due: Vec<(Instant, Box<dyn Poller>)> =
@@ -80,7 +87,7 @@ fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>) {
         for (next, poller) in &mut due {
             if *next <= Instant::now() {
                 poller.look(boot_now(), &mut facts);
-                *next = Instant::now() + poller.every();
+                *next = Instant::now() + shortened(poller.every(), boot_now());
             }
         }
         if !facts.is_empty() && to.blocking_send(facts).is_err() {
@@ -88,5 +95,21 @@ fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>) {
         }
         let Some(next) = due.iter().map(|(next, _)| *next).min() else { return };
         thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_come_a_little_early_and_never_late() {
+        let every = Duration::from_secs(5);
+        assert_eq!(shortened(every, 1_024), every);
+        for now in 0..5_000 {
+            let next = shortened(every, now);
+            assert!(next <= every && next > every * 79 / 100, "{next:?}");
+        }
+        assert_eq!(shortened(Duration::ZERO, 7), Duration::ZERO);
     }
 }

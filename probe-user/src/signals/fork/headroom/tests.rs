@@ -74,16 +74,16 @@ fn a_flat_line_has_no_time_left_and_fires_once_when_it_is_high() {
 
 #[test]
 fn a_steady_growth_is_critical_when_it_is_full_in_five_minutes() {
-    // A hundred more each look are 1,200 a minute, from half full on: 5,000 left are 250 s.
+    // A hundred more each look are 1,200 a minute. With the tenth look 4,600 are left: 230 s.
     let mut bench = bench();
     let raised = looks(&mut bench, (0..12).map(|n| pods(4_500 + 100 * n)));
     assert_eq!(verdicts(&raised), [("fork-headroom", Severity::Critical)]);
     let numbers = evidence(&raised[0]);
     assert_eq!(numbers.slope_per_minute, Some(1_200));
-    assert_eq!(numbers.seconds_left, Some(250));
-    assert_eq!(numbers.confidence, Some(Confidence::Medium));
+    assert_eq!(numbers.seconds_left, Some(230));
+    assert_eq!(numbers.confidence, Some(Confidence::High));
     assert!(
-        numbers.summary(&Subject::default()).ends_with("1200 more a minute: full in about 250 s")
+        numbers.summary(&Subject::default()).ends_with("1200 more a minute: full in about 230 s")
     );
 }
 
@@ -100,7 +100,7 @@ fn slower_growth_is_quiet() {
 #[test]
 fn growth_below_half_or_of_few_samples_is_a_start() {
     assert!(looks(&mut bench(), (0..30).map(|n| pods(160 * n))).is_empty());
-    assert!(looks(&mut bench(), (0..5).map(|n| pods(6_000 + 300 * n))).is_empty());
+    assert!(looks(&mut bench(), (0..9).map(|n| pods(6_000 + 200 * n))).is_empty());
 }
 
 #[test]
