@@ -21,4 +21,5 @@ pub mod run;
 pub mod signals;
 pub mod sinks;
 pub mod source;
+pub mod supervise;
 mod symbols;

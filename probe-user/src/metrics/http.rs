@@ -1,4 +1,4 @@
-//! `/metrics` over HTTP, on loopback by default.
+//! `/metrics` over HTTP, on loopback by default, and `/livez` and `/readyz` for the kubelet.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -12,7 +12,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
 use super::Metrics;
-use crate::probe::counters::Counters;
+use crate::{
+    probe::counters::Counters,
+    supervise::{
+        End, Part, Spawner,
+        health::{Answer, Health},
+    },
+};
 
 /// Connections served at once; more wait in the backlog.
 const CONNECTIONS: usize = 8;
@@ -21,10 +27,23 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Longest a client may take to send its request.
 const HEADERS: Duration = Duration::from_secs(5);
 
+/// The task that accepts.
+pub const PART: Part = Part {
+    name: "metrics",
+    end: End::Never,
+    help: "nobody can tell how it goes without it: start nodeprobe again",
+    turns: None,
+};
+
+/// A task for each connection.
+pub const CLIENT: Part =
+    Part { name: "metrics-client", end: End::Any, help: "others are served", turns: None };
+
 /// What a scrape reads.
 pub struct Exporter {
     pub metrics: Arc<Metrics>,
     pub counters: Counters,
+    pub health: Arc<Health>,
 }
 
 impl Exporter {
@@ -32,9 +51,15 @@ impl Exporter {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
         }
-        if request.uri().path() != "/metrics" {
-            return plain(StatusCode::NOT_FOUND, "see /metrics\n".into());
+        match request.uri().path() {
+            "/metrics" => self.scrape(),
+            "/livez" => told(self.health.live()),
+            "/readyz" => told(self.health.readiness()),
+            _ => plain(StatusCode::NOT_FOUND, "see /metrics, /livez and /readyz\n".into()),
         }
+    }
+
+    fn scrape(&self) -> Response<Full<Bytes>> {
         self.metrics.scrapes.inc();
         self.metrics.observe_kernel(&self.counters);
         match self.metrics.encode() {
@@ -42,6 +67,11 @@ impl Exporter {
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n").into()),
         }
     }
+}
+
+fn told(answer: Answer) -> Response<Full<Bytes>> {
+    let status = if answer.well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    plain(status, answer.text.into())
 }
 
 fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
@@ -56,7 +86,11 @@ fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
 ///
 /// # Errors
 /// The listener's.
-pub async fn serve(listener: TcpListener, exporter: Arc<Exporter>) -> io::Result<()> {
+pub async fn serve(
+    listener: TcpListener,
+    exporter: Arc<Exporter>,
+    clients: Spawner,
+) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
@@ -70,7 +104,7 @@ pub async fn serve(listener: TcpListener, exporter: Arc<Exporter>) -> io::Result
             }
         };
         let exporter = Arc::clone(&exporter);
-        tokio::spawn(async move {
+        clients.spawn(CLIENT, async move {
             let service = service_fn(|request| {
                 let response = exporter.answer(&request);
                 async { Ok::<_, Infallible>(response) }
@@ -83,6 +117,7 @@ pub async fn serve(listener: TcpListener, exporter: Arc<Exporter>) -> io::Result
             // How a client goes away is its own affair.
             let _ = timeout(LONGEST, connection).await;
             drop(slot);
+            Ok(())
         });
     }
 }

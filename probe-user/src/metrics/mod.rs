@@ -17,9 +17,11 @@ use crate::{
 
 mod histograms;
 pub mod http;
+mod loops;
 mod observe;
 
 use histograms::Histograms;
+use loops::Loops;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -43,6 +45,7 @@ pub struct Metrics {
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
     pub histograms: Histograms,
+    pub loops: Loops,
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -160,6 +163,7 @@ impl Metrics {
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
             histograms: Histograms::new(r)?,
+            loops: Loops::new(r)?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;

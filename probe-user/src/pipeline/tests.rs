@@ -10,7 +10,12 @@ use probe_common::{
 };
 
 use super::*;
-use crate::{decode::as_bytes, findings::Severity, sinks};
+use crate::{
+    decode::as_bytes,
+    findings::Severity,
+    sinks,
+    supervise::{End, Part, Supervisor},
+};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -30,8 +35,10 @@ fn refused_clone(at: u64) -> Vec<u8> {
 fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let (keep, kept) = channel();
-    let sink = sinks::start("test", Arc::clone(&metrics), move |findings| {
-        findings.iter().for_each(|finding| keep.send(finding).unwrap());
+    let part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
+    let mut supervisor = Supervisor::new(Arc::clone(&metrics));
+    let sink = sinks::start("test", part, Arc::clone(&metrics), &mut supervisor, move |findings| {
+        findings.for_each(|finding| keep.send(finding).unwrap());
         Ok(())
     });
     let config = Config::default();

@@ -7,6 +7,32 @@ use crate::{probe::ladder::Coverage, signals::SIGNALS};
 /// One line that begins with `ready`, then one for each gap.
 #[must_use]
 pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration) -> Vec<String> {
+    let metrics = metrics.map_or_else(
+        || "no metrics endpoint".into(),
+        |address| format!("metrics on http://{address}/metrics"),
+    );
+    let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), rungs(coverage));
+    std::iter::once(ready).chain(gaps(coverage)).collect()
+}
+
+/// One line for the service manager.
+#[must_use]
+pub fn status(coverage: &[Coverage]) -> String {
+    let gaps = match gaps(coverage).count() {
+        0 => "all covered".into(),
+        1 => "1 gap, see the log".into(),
+        more => format!("{more} gaps, see the log"),
+    };
+    format!("{}; {gaps}", rungs(coverage))
+}
+
+/// A line for each hook that sees nothing, or not all.
+pub fn gaps(coverage: &[Coverage]) -> impl Iterator<Item = String> {
+    coverage.iter().filter_map(gap)
+}
+
+/// Each signal with its rung.
+fn rungs(coverage: &[Coverage]) -> String {
     let signals: Vec<String> = SIGNALS
         .iter()
         .map(|signal| {
@@ -21,12 +47,7 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
             format!("{}={name}", signal.name)
         })
         .collect();
-    let metrics = metrics.map_or_else(
-        || "no metrics endpoint".into(),
-        |address| format!("metrics on http://{address}/metrics"),
-    );
-    let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), signals.join(" "));
-    std::iter::once(ready).chain(coverage.iter().filter_map(gap)).collect()
+    signals.join(" ")
 }
 
 fn gap(covered: &Coverage) -> Option<String> {

@@ -11,7 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{findings::Finding, metrics::Metrics};
+use thiserror::Error;
+
+use crate::{
+    findings::Finding,
+    metrics::Metrics,
+    supervise::{Part, Supervisor, Thread, guard::Failure, heartbeat::Heartbeat},
+};
 
 pub mod human;
 pub mod json;
@@ -22,6 +28,32 @@ const QUEUE: usize = 1_024;
 
 /// How often an ending sink is looked at.
 const POLL: Duration = Duration::from_millis(5);
+
+/// What a sink has to write. It waits for findings, and ends with the queue.
+pub struct Queue {
+    findings: Receiver<Arc<Finding>>,
+    beat: Heartbeat,
+}
+
+impl Iterator for Queue {
+    type Item = Arc<Finding>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.beat.rest();
+        let finding = self.findings.recv().ok()?;
+        self.beat.turn();
+        Some(finding)
+    }
+}
+
+/// Why a sink did not end well.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum SinkError {
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    #[error("it takes nothing more; findings were lost after {0:?}")]
+    Stuck(Duration),
+}
 
 /// The near end of a sink.
 pub struct Outlet {
@@ -45,8 +77,7 @@ impl Outlet {
 /// A sink at work.
 pub struct Running {
     pub outlet: Outlet,
-    handle: thread::JoinHandle<io::Result<()>>,
-    name: &'static str,
+    thread: Thread,
 }
 
 /// Starts a sink on a thread of its own: stdout and files can block for as long as they like.
@@ -55,42 +86,32 @@ pub struct Running {
 /// When the thread cannot be made.
 pub fn start(
     name: &'static str,
+    part: Part,
     metrics: Arc<Metrics>,
-    work: impl FnOnce(Receiver<Arc<Finding>>) -> io::Result<()> + Send + 'static,
+    supervisor: &mut Supervisor,
+    work: impl FnOnce(Queue) -> io::Result<()> + Send + 'static,
 ) -> io::Result<Running> {
     let (queue, findings) = sync_channel(QUEUE);
-    let handle = thread::Builder::new()
-        .name(format!("sink-{name}"))
-        .stack_size(128 * 1024)
-        .spawn(move || work(findings))?;
-    Ok(Running { outlet: Outlet { name, queue, metrics }, handle, name })
+    let thread = supervisor
+        .thread(part, 128 * 1024, move |beat| work(Queue { findings, beat: beat.clone() }))?;
+    Ok(Running { outlet: Outlet { name, queue, metrics }, thread })
 }
 
 impl Running {
-    /// Whether the sink ended, which it must not before it is asked to.
-    #[must_use]
-    pub fn has_ended(&self) -> bool {
-        self.handle.is_finished()
-    }
-
     /// Closes the queue, waits for what is in it but at most `patience`, and tells how the sink ended.
     ///
     /// # Errors
     /// The sink's own error, that it panicked, or that it is stuck.
-    pub fn finish(self, patience: Duration) -> io::Result<()> {
+    pub fn finish(self, patience: Duration) -> Result<(), SinkError> {
         drop(self.outlet);
         let deadline = Instant::now() + patience;
-        while !self.handle.is_finished() {
+        while !self.thread.is_finished() {
             if Instant::now() >= deadline {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    format!("it takes nothing more; findings were lost after {patience:?}"),
-                ));
+                return Err(SinkError::Stuck(patience));
             }
             thread::sleep(POLL);
         }
-        let panicked = || io::Error::other(format!("sink {} panicked", self.name));
-        self.handle.join().map_err(|_| panicked())?
+        Ok(self.thread.join()?)
     }
 }
 
@@ -99,7 +120,9 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::findings::testing::finding;
+    use crate::{findings::testing::finding, supervise::End};
+
+    const PART: Part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
 
     fn count(metrics: &Metrics, outcome: &str) -> u64 {
         metrics.sink_findings.with_label_values(&["test", outcome]).get()
@@ -109,8 +132,9 @@ mod tests {
     fn a_sink_gets_all_that_was_queued_before_the_end() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (seen, all) = channel();
-        let sink = start("test", Arc::clone(&metrics), move |findings| {
-            findings.iter().for_each(|finding| seen.send(finding.id.clone()).unwrap());
+        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
+        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |findings| {
+            findings.for_each(|finding| seen.send(finding.id.clone()).unwrap());
             Ok(())
         });
         let sink = sink.unwrap();
@@ -124,7 +148,8 @@ mod tests {
     fn a_stuck_sink_costs_counted_findings_and_no_time() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (release, stuck) = channel::<()>();
-        let sink = start("test", Arc::clone(&metrics), move |_findings| {
+        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
+        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |_findings| {
             let _ = stuck.recv();
             Ok(())
         });
@@ -133,15 +158,17 @@ mod tests {
         (0..QUEUE + 7).for_each(|_| sink.outlet.send(&finding));
         assert_eq!((count(&metrics, "queued"), count(&metrics, "dropped")), (QUEUE as u64, 7));
         let error = sink.finish(Duration::ZERO).expect_err("it is stuck");
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(error, SinkError::Stuck(Duration::ZERO));
         drop(release);
     }
 
     #[test]
     fn the_error_of_a_sink_is_told() {
         let metrics = Arc::new(Metrics::new().unwrap());
-        let sink = start("test", metrics, |_| Err(io::ErrorKind::BrokenPipe.into())).unwrap();
+        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
+        let broken = |_| Err(io::ErrorKind::BrokenPipe.into());
+        let sink = start("test", PART, metrics, &mut supervisor, broken).unwrap();
         let error = sink.finish(Duration::from_secs(60)).expect_err("it failed");
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(error.to_string(), "broken pipe");
     }
 }

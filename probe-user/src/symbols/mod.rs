@@ -11,12 +11,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{SyncSender, TrySendError, sync_channel},
     },
-    thread,
 };
 
 use aya::maps::{MapData, StackTraceMap};
 use lru::LruCache;
 use prometheus::IntCounterVec;
+
+use crate::supervise::Supervisor;
 
 mod bytes;
 mod elf;
@@ -103,15 +104,19 @@ impl Symbols {
     ///
     /// # Errors
     /// When the thread cannot be made.
-    pub fn start(stacks: StackTraceMap<MapData>, outcomes: IntCounterVec) -> io::Result<Self> {
+    pub fn start(
+        stacks: StackTraceMap<MapData>,
+        outcomes: IntCounterVec,
+        supervisor: &mut Supervisor,
+    ) -> io::Result<Self> {
         let (jobs, queue) = sync_channel(QUEUE);
         let known = Known { sites: LruCache::new(MOST), forgotten: Vec::new() };
         let symbols = Self { jobs, known: Arc::new(Mutex::new(known)), outcomes };
         let (known, outcomes) = (Arc::clone(&symbols.known), symbols.outcomes.clone());
-        thread::Builder::new()
-            .name("symbols".into())
-            .stack_size(256 * 1024)
-            .spawn(move || worker::work(stacks, &queue, &known, &outcomes))?;
+        supervisor.thread(worker::PART, 256 * 1024, move |beat| {
+            worker::work(stacks, &queue, &known, &outcomes, beat);
+            Ok(())
+        })?;
         Ok(symbols)
     }
 

@@ -15,10 +15,20 @@ use prometheus::IntCounterVec;
 use rustc_hash::FxHashSet;
 
 use super::{Known, Outcome, Site, Trace, lock, stack};
+use crate::supervise::{End, Part, Turns, heartbeat::Heartbeat};
 
 /// How often stacks of processes that are gone are forgotten. A finding about a process that ended
 /// resolves before that, or has said its stacks.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// The thread. A file of another process may keep it waiting, which a restart would not change; only
+/// names are missing meanwhile.
+pub const PART: Part = Part {
+    name: "symbols",
+    end: End::Never,
+    help: "findings would name no functions without it: start nodeprobe again",
+    turns: Some(Turns { within: Duration::from_secs(60), vital: false }),
+};
 
 /// Looks up what is asked for until nobody asks any more.
 pub fn work(
@@ -26,11 +36,15 @@ pub fn work(
     queue: &Receiver<Site>,
     known: &Mutex<Known>,
     outcomes: &IntCounterVec,
+    beat: &Heartbeat,
 ) {
     let count = |outcome: Outcome| outcomes.with_label_values(&[outcome.label()]).inc();
     let mut swept = Instant::now();
     loop {
-        match queue.recv_timeout(SWEEP) {
+        beat.rest();
+        let asked = queue.recv_timeout(SWEEP);
+        beat.turn();
+        match asked {
             Ok(site) => {
                 let trace = trace(&stacks, site, count);
                 lock(known).sites.put(site, Some(Arc::new(trace)));

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     event::{Body, BootNs, Context, Event, Fact},
     findings::clock::boot_now,
+    supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
 mod fds;
@@ -21,6 +22,15 @@ pub mod rtnl;
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
+
+/// The pollers' thread. Half of the signals live by it alone, and its turns depend on nobody but the
+/// kernel: stuck, the agent is better restarted.
+const PART: Part = Part {
+    name: "pollers",
+    end: End::Never,
+    help: "what no hook tells stays unknown without it: start nodeprobe again",
+    turns: Some(Turns { within: Duration::from_secs(60), vital: true }),
+};
 
 /// Looks something up now and then.
 pub trait Poller: Send {
@@ -50,7 +60,7 @@ fn of_node(at: BootNs, fact: Fact) -> Event {
 pub struct Polls(Receiver<Vec<Event>>);
 
 impl Polls {
-    /// Waits for the next round of facts; `None` when the thread is gone, which it must not be.
+    /// Waits for the next round of facts; `None` when the thread is gone, of which the supervisor tells.
     pub async fn next(&mut self) -> Option<Vec<Event>> {
         self.0.recv().await
     }
@@ -60,14 +70,18 @@ impl Polls {
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start(config: &Config, more: Vec<Box<dyn Poller>>) -> io::Result<Polls> {
+pub fn start(
+    config: &Config,
+    more: Vec<Box<dyn Poller>>,
+    supervisor: &mut Supervisor,
+) -> io::Result<Polls> {
     let (to, from) = channel(QUEUE);
     let mut pollers = pollers(config);
     pollers.extend(more);
-    thread::Builder::new()
-        .name("pollers".into())
-        .stack_size(256 * 1024)
-        .spawn(move || work(pollers, &to))?;
+    supervisor.thread(PART, 256 * 1024, move |beat| {
+        work(pollers, &to, beat);
+        Ok(())
+    })?;
     Ok(Polls(from))
 }
 
@@ -79,17 +93,20 @@ fn shortened(every: Duration, now: BootNs) -> Duration {
 }
 
 /// Looks whenever a poller is due, until nobody listens any more.
-fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>) {
+fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>, beat: &Heartbeat) {
     let mut due: Vec<(Instant, Box<dyn Poller>)> =
         pollers.into_iter().map(|poller| (Instant::now(), poller)).collect();
     loop {
         let mut facts = Vec::new();
         for (next, poller) in &mut due {
             if *next <= Instant::now() {
+                beat.turn();
                 poller.look(boot_now(), &mut facts);
                 *next = Instant::now() + shortened(poller.every(), boot_now());
             }
         }
+        // It waits for the pipeline, then for time to pass.
+        beat.rest();
         if !facts.is_empty() && to.blocking_send(facts).is_err() {
             return;
         }

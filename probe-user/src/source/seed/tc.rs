@@ -18,6 +18,7 @@ use crate::{
     event::BootNs,
     findings::clock::boot_now,
     signals::tc::link::{CLSACT, EGRESS, INGRESS},
+    supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
 mod namespaces;
@@ -38,6 +39,20 @@ const TRIES: usize = 3;
 /// When all is looked at once more: what changed during the first look, or before its answer could be
 /// taken in, is not known after that. What is known then is left alone.
 const AGAIN: Duration = Duration::from_secs(2);
+
+/// The two looks, a thread each: it ends in another namespace than it began in. Stuck on a node whose
+/// RTNL mutex is held for long, which a restart would not change.
+const LOOKS: [(Duration, Part); 2] =
+    [(Duration::ZERO, part("tc-snapshot")), (AGAIN, part("tc-snapshot-2"))];
+
+const fn part(name: &'static str) -> Part {
+    Part {
+        name,
+        end: End::WhenDone,
+        help: "what tc holds already stays unknown without it: start nodeprobe again",
+        turns: Some(Turns { within: Duration::from_secs(60), vital: false }),
+    }
+}
 
 /// What was found: an interface, or something that could not be read.
 pub enum Found {
@@ -60,19 +75,19 @@ impl Snapshot {
 ///
 /// # Errors
 /// When the thread cannot be made.
-pub fn start() -> io::Result<Snapshot> {
+pub fn start(supervisor: &mut Supervisor) -> io::Result<Snapshot> {
     let (to, from) = channel(QUEUE);
-    for pause in [Duration::ZERO, AGAIN] {
-        let mut look = Look { to: to.clone(), links: 0, namespaces: 0 };
-        // A thread each: it ends in another namespace than it began in.
-        let work = move || {
+    for (pause, part) in LOOKS {
+        let to = to.clone();
+        supervisor.thread(part, 256 * 1024, move |beat| {
             thread::sleep(pause);
+            let mut look = Look { to, beat: beat.clone(), links: 0, namespaces: 0 };
             if look.everywhere().is_ok() {
                 let Look { links, namespaces, .. } = look;
                 log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
             }
-        };
-        thread::Builder::new().name("tc-snapshot".into()).stack_size(256 * 1024).spawn(work)?;
+            Ok(())
+        })?;
     }
     Ok(Snapshot(from))
 }
@@ -82,6 +97,7 @@ struct Ended;
 
 struct Look {
     to: Sender<Found>,
+    beat: Heartbeat,
     links: usize,
     namespaces: usize,
 }
@@ -116,6 +132,7 @@ impl Look {
 
     /// Looks at the namespace that this thread is in.
     fn inside(&mut self, inode: u32) -> Result<(), Ended> {
+        self.beat.turn();
         self.namespaces += 1;
         let links = Rtnetlink::open().and_then(|mut rtnetlink| {
             let links = clsacts(&mut rtnetlink)?;
@@ -127,6 +144,7 @@ impl Look {
         };
         let cookie = rtnetlink.netns_cookie();
         for ifindex in links {
+            self.beat.turn();
             if self.links == MOST_LINKS {
                 self.send(Found::Miss)?;
                 continue;

@@ -1,0 +1,139 @@
+//! Starts every thread and task: all are there before the first event, so the agent works when nothing
+//! can fork any more.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use aya::Ebpf;
+use tokio::net::TcpListener;
+
+use super::{
+    RunError, kernel_log,
+    notify::{Notifier, Notify},
+    prepare::Prepared,
+    ready,
+    signals::Stop,
+};
+use crate::{
+    cli::say,
+    config::{Config, Listen},
+    event::BootNs,
+    findings::clock::boot_now,
+    metrics::{
+        Metrics,
+        http::{self, Exporter},
+    },
+    pipeline::Pipeline,
+    probe::{ladder::Coverage, object::Probe},
+    sinks::{self, stdout},
+    source::{
+        poll::{self, Polls, rtnl::RtnlPoller},
+        ring::LiveRing,
+        seed::tc::{self, Snapshot},
+    },
+    supervise::{Supervisor, health::Health},
+};
+
+/// Everything that is at work.
+pub struct Agent {
+    /// Attached for as long as it lives.
+    pub ebpf: Ebpf,
+    pub coverage: Vec<Coverage>,
+    pub source: LiveRing,
+    pub polls: Polls,
+    pub snapshot: Snapshot,
+    pub stop: Stop,
+    pub pipeline: Pipeline,
+    pub stdout: sinks::Running,
+    pub supervisor: Supervisor,
+    pub health: Arc<Health>,
+    pub notifier: Option<Notifier>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Agent {
+    /// Starts all that needs the runtime, and says what it sees. `started` is when the process began (ns
+    /// since boot).
+    pub async fn start(
+        config: &Config,
+        prepared: Prepared,
+        mut supervisor: Supervisor,
+        metrics: Arc<Metrics>,
+        started: BootNs,
+    ) -> Result<Self, RunError> {
+        let failed = |part| move |source: io::Error| RunError::Start { part, source };
+        let Prepared { probe, pipeline } = prepared;
+        let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
+        let format = config.output.format;
+        let of_sink = Arc::clone(&metrics);
+        let stdout =
+            sinks::start(stdout::NAME, stdout::PART, of_sink, &mut supervisor, move |findings| {
+                stdout::run(format, findings)
+            });
+        let stdout = stdout.map_err(failed("sink stdout"))?;
+        let source = LiveRing::new(ring).map_err(RunError::Ring)?;
+        let waits = Box::new(RtnlPoller(rtnl_waiting));
+        let polls = poll::start(config, vec![waits], &mut supervisor);
+        let polls = polls.map_err(failed("pollers"))?;
+        kernel_log::start(&mut ebpf, &mut supervisor);
+        let health = Arc::new(Health::default());
+        let exporter =
+            Exporter { metrics: Arc::clone(&metrics), counters, health: Arc::clone(&health) };
+        let address = serve_metrics(config.metrics.listen, exporter, &mut supervisor).await?;
+        let stop = Stop::new().map_err(RunError::Runtime)?;
+        let notifier = Notifier::from_env();
+        // It runs while the ring is read: each look tells when it was.
+        let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
+        announce(&coverage, &metrics, address, started);
+        Ok(Self {
+            ebpf,
+            coverage,
+            source,
+            polls,
+            snapshot,
+            stop,
+            pipeline,
+            stdout,
+            supervisor,
+            health,
+            notifier,
+            metrics,
+        })
+    }
+
+    /// Tells whoever asks that the agent is ready: hooks are attached and the ring was drained once.
+    pub fn tell_ready(&mut self) {
+        self.health.ready(ready::gaps(&self.coverage).collect());
+        if let Some(notifier) = &mut self.notifier {
+            notifier.send(&Notify::Ready(&ready::status(&self.coverage)));
+        }
+    }
+}
+
+async fn serve_metrics(
+    listen: Listen,
+    exporter: Exporter,
+    supervisor: &mut Supervisor,
+) -> Result<Option<SocketAddr>, RunError> {
+    let Listen::At(address) = listen else {
+        return Ok(None);
+    };
+    let cannot = |source| RunError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    let clients = supervisor.spawner(&http::CLIENT);
+    supervisor.task(http::PART, http::serve(listener, Arc::new(exporter), clients));
+    Ok(Some(address))
+}
+
+fn announce(
+    coverage: &[Coverage],
+    metrics: &Metrics,
+    address: Option<SocketAddr>,
+    started: BootNs,
+) {
+    let took = Duration::from_nanos(boot_now().saturating_sub(started));
+    metrics.observe_coverage(coverage, took.as_secs_f64());
+    for line in ready::lines(coverage, address, took) {
+        say(&line);
+    }
+}

@@ -1,0 +1,16 @@
+//! What happens each second.
+
+use super::start::Agent;
+use crate::event::BootNs;
+
+impl Agent {
+    /// Gives the time to the detectors, looks whether every loop turns, and proves that this one does.
+    pub fn tick(&mut self, now: BootNs) {
+        self.pipeline.tick(now, &[&self.stdout.outlet]);
+        let stuck = self.supervisor.tick(now);
+        if let Some(notifier) = &mut self.notifier {
+            notifier.tick(now, &stuck);
+        }
+        self.health.observe(stuck);
+    }
+}

@@ -1,0 +1,80 @@
+//! The loop: whatever comes goes through the pipeline, until somebody asks for the end.
+
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{RunError, start::Agent};
+use crate::{
+    decode::as_bytes,
+    enrich::cgroup::PidsHierarchy,
+    findings::clock::boot_now,
+    metrics::Metrics,
+    pipeline::Pipeline,
+    probe::ladder::Coverage,
+    signals::netlink,
+    sinks::Outlet,
+    source::{Source, seed},
+};
+
+/// How often time is given to the detectors.
+pub const TICK: Duration = Duration::from_secs(1);
+
+impl Agent {
+    /// Watches until a signal asks for the end.
+    ///
+    /// # Errors
+    /// When a part ends that must not.
+    pub async fn watch(&mut self) -> Result<(), RunError> {
+        self.first_drain();
+        self.tell_ready();
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let outlets = [&self.stdout.outlet];
+            tokio::select! {
+                ready = self.source.ready() => {
+                    ready.map_err(RunError::Ring)?;
+                    self.source.drain(|record| self.pipeline.record(record, &outlets));
+                }
+                Some(facts) = self.polls.next() => {
+                    facts.iter().for_each(|fact| self.pipeline.fact(fact, &outlets));
+                }
+                Some(found) = self.snapshot.next() => match found {
+                    seed::tc::Found::Link(records) => {
+                        records.iter().for_each(|each| self.pipeline.seed(as_bytes(each), &outlets));
+                    }
+                    seed::tc::Found::Miss => self.metrics.seed_misses.inc(),
+                },
+                _ = ticks.tick() => self.tick(boot_now()),
+                unexpected = self.supervisor.unexpected_end() => return Err(unexpected.into()),
+                () = self.stop.asked() => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes in what is there already. After the hooks and before the first drain: a socket that closes
+    /// from now on is known by the time its close comes out of the ring.
+    fn first_drain(&mut self) {
+        let outlets = [&self.stdout.outlet];
+        if names_inodes(&self.coverage) {
+            find_sockets(&mut self.pipeline, &self.metrics, &outlets);
+        }
+        self.source.drain(|record| self.pipeline.record(record, &outlets));
+    }
+}
+
+fn names_inodes(coverage: &[Coverage]) -> bool {
+    let mut netlink = coverage.iter().filter(|hook| hook.signal.wire == netlink::SIGNAL.wire);
+    netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
+}
+
+/// Takes in the netlink sockets that were open before the hooks were there.
+fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
+    match seed::netlink::sockets(PidsHierarchy::find().as_ref(), |record| {
+        pipeline.seed(record, outlets)
+    }) {
+        Ok(misses) => metrics.seed_misses.inc_by(misses),
+        Err(error) => log::warn!("/proc: {error}; sockets opened before now stay unknown"),
+    }
+}
