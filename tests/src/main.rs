@@ -10,7 +10,7 @@ use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
 use scenarios::workload::Workload;
-use scenarios::{init, interrupt, runner, workload};
+use scenarios::{init, interrupt, runner, watchdog, workload};
 
 /// Play incidents on this machine and judge nodeprobe by what it finds.
 #[derive(Parser)]
@@ -25,7 +25,7 @@ enum Command {
     List,
     /// Play scenarios, each with an agent of its own.
     Run {
-        /// Names of scenarios; all when none is given.
+        /// Names of scenarios, or "watchdog"; all when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -90,9 +90,12 @@ fn run(command: Command) -> Result<bool> {
             }
             Ok(true)
         }
-        Command::Run { names, setup } => {
-            let chosen = choose(&names)?;
-            Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
+        Command::Run { mut names, setup } => {
+            let all = names.is_empty();
+            let watchdog = all || names.iter().any(|name| name == watchdog::NAME);
+            names.retain(|name| name != watchdog::NAME);
+            let chosen = if all { ALL.iter().collect() } else { choose(&names)? };
+            Ok(runner::run(&setup.prepare()?, &chosen, watchdog).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -101,9 +104,6 @@ fn run(command: Command) -> Result<bool> {
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
-    if names.is_empty() {
-        return Ok(ALL.iter().collect());
-    }
     let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
     let named = |name: &String| {
         scenario::find(name)

@@ -6,19 +6,23 @@ use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
+use crate::watchdog;
 
 /// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; the
 /// files of a kubelet are where a scenario writes them. All else is the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own.
-pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
+/// Consults the doctor, then plays each scenario with an agent of its own, then the watchdog if asked.
+pub fn run(setup: &Setup, scenarios: &[&Scenario], and_watchdog: bool) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));
+    }
+    if and_watchdog {
+        tally.verdict(watchdog::verdict(setup));
     }
     tally.finish()
 }

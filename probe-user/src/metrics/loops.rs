@@ -3,7 +3,7 @@
 use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::register;
-use crate::supervise::{Part, State};
+use crate::supervise::{End, Part, State};
 
 /// Parts, by name.
 pub struct Loops {
@@ -39,7 +39,9 @@ impl Loops {
 
     /// A part begins: its series are there from now on.
     pub fn register(&self, part: &Part) {
-        self.failures.with_label_values(&[part.name]);
+        if part.end == End::Any {
+            self.failures.with_label_values(&[part.name]);
+        }
         if part.turns.is_some() {
             self.age.with_label_values(&[part.name]);
             self.stuck.with_label_values(&[part.name]);

@@ -116,13 +116,13 @@ impl Notifier {
     pub fn tick(&mut self, now: BootNs, stuck: &Stuck) {
         if self.stuck != stuck.all {
             self.stuck.clone_from(&stuck.all);
-            let of = if stuck.all.is_empty() { "" } else { "stuck: " };
-            let comma = if stuck.all.is_empty() { "" } else { "; " };
-            let status = format!("STATUS={of}{}{comma}{}\n", stuck.all.join(", "), self.status);
-            self.put(&status);
+            let stuck = match stuck.all.as_slice() {
+                [] => String::new(),
+                names => format!("stuck: {}; ", names.join(", ")),
+            };
+            self.put(&format!("STATUS={stuck}{}\n", self.status));
         }
-        let due = self.watchdog.as_mut().is_some_and(|watchdog| watchdog.is_due(now));
-        if due && !stuck.vital {
+        if !stuck.vital && self.watchdog.as_mut().is_some_and(|watchdog| watchdog.is_due(now)) {
             self.put("WATCHDOG=1\n");
         }
     }

@@ -15,6 +15,6 @@ pub trait Source {
     /// When the source is broken and will never yield again.
     fn ready(&mut self) -> impl Future<Output = io::Result<()>>;
 
-    /// Hands over every record there is now.
+    /// Hands over every record there is now, or so many of them that others have their turn.
     fn drain(&mut self, each: impl FnMut(&[u8]));
 }

@@ -12,10 +12,16 @@ use super::Source;
 /// a quiet time still comes through at once.
 const STAY_BEHIND: Duration = Duration::from_millis(10);
 
+/// Records handed over in one turn, more than the ring holds (512 KiB). A storm that fills it faster than
+/// it is read must not keep the loop from turning.
+const MOST_A_TURN: usize = 8_192;
+
 /// Reads the live kernel.
 pub struct LiveRing {
     ring: AsyncFd<RingBuf<MapData>>,
     fresh: bool,
+    /// Whether a turn ended before the ring did: for what is left the kernel wakes nobody.
+    left: bool,
 }
 
 impl LiveRing {
@@ -27,12 +33,16 @@ impl LiveRing {
         let interest = tokio::io::Interest::READABLE;
         // SAFETY: the ring owns its fd, which stays open for as long as it lives.
         let ring = unsafe { AsyncFd::register_with_interest(ring, interest) }?;
-        Ok(Self { ring, fresh: true })
+        Ok(Self { ring, fresh: true, left: false })
     }
 }
 
 impl Source for LiveRing {
     async fn ready(&mut self) -> io::Result<()> {
+        if self.left {
+            tokio::task::yield_now().await;
+            return Ok(());
+        }
         if !std::mem::take(&mut self.fresh) {
             tokio::time::sleep(STAY_BEHIND).await;
         }
@@ -44,8 +54,11 @@ impl Source for LiveRing {
 
     fn drain(&mut self, mut each: impl FnMut(&[u8])) {
         let ring = self.ring.get_mut();
-        while let Some(record) = ring.next() {
+        self.left = false;
+        for _ in 0..MOST_A_TURN {
+            let Some(record) = ring.next() else { return };
             each(&record);
         }
+        self.left = true;
     }
 }

@@ -119,6 +119,10 @@ impl Supervisor {
     ) -> io::Result<Thread> {
         let (beat, Spawner(to)) = (Heartbeat::default(), self.spawner.clone());
         let of_thread = beat.clone();
+        self.metrics.loops.register(&part);
+        if let Some(turns) = part.turns {
+            self.watch.add(part.name, turns, beat);
+        }
         let body = move || {
             let how = guard::call(|| work(&of_thread));
             // Nothing is due of it any more.
@@ -128,10 +132,6 @@ impl Supervisor {
             how
         };
         let thread = thread::Builder::new().name(part.name.into()).stack_size(stack).spawn(body)?;
-        self.metrics.loops.register(&part);
-        if let Some(turns) = part.turns {
-            self.watch.add(part.name, turns, beat);
-        }
         Ok(Thread(thread))
     }
 
