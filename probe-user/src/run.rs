@@ -17,15 +17,14 @@ use crate::{
     enrich::{Enricher, cgroup::PidsHierarchy},
     event::BootNs,
     findings::clock::boot_now,
-    kernel::{facts::Facts, fields::Offsets},
     metrics::{
         Metrics,
         http::{self, Exporter},
     },
     pipeline::Pipeline,
     probe::{
-        hook::Rung,
-        ladder::Coverage,
+        coverage::Coverage,
+        ground::Ground,
         object::{Options, Probe, ProbeError},
     },
     signals::netlink,
@@ -54,9 +53,11 @@ pub enum RunError {
     #[error(transparent)]
     Probe(#[from] ProbeError),
     #[error(
-        "no hook could be attached, so nothing would be seen: {0}; `nodeprobe doctor` says more"
+        "no hook could be attached on the rung that was asked for: {0}; `nodeprobe doctor` says more"
     )]
     Blind(String),
+    #[error("{hook} cannot run as it was asked to: {why}; {todo}")]
+    Asked { hook: String, why: String, todo: String },
     #[error(
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
@@ -77,22 +78,18 @@ pub enum RunError {
 /// than alive and blind.
 pub fn run(
     config: &Config,
-    rung: Option<Rung>,
+    ground: &Ground,
     kernel_log: bool,
     started: BootNs,
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let pids_on_cgroup_v1 = PidsHierarchy::find().is_some_and(|hierarchy| hierarchy.is_v1());
     let rtnl_least_wait_ns = config.rtnl.least_wait_ns();
-    let options = Options { rung, kernel_log, pids_on_cgroup_v1, rtnl_least_wait_ns };
-    let facts = Facts::read();
-    let offsets = offsets(&facts);
+    let choices = ground.choices.clone();
+    let options = Options { choices, kernel_log, pids_on_cgroup_v1, rtnl_least_wait_ns };
     // Before any other thread: attaching may enter a mount namespace for tracefs.
-    let mut probe = Probe::load(&facts, &offsets, options)?;
-    if probe.coverage.iter().all(|covered| covered.rung.is_none()) {
-        let why = probe.coverage.first().map_or_else(String::new, Coverage::why);
-        return Err(RunError::Blind(why));
-    }
+    let mut probe = Probe::load(&ground.facts, &ground.offsets, options)?;
+    as_asked(&probe.coverage, ground)?;
     // Only now: paths of what was opened in another mount namespace would not be ours.
     let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone());
     let symbols = symbols.map_err(RunError::Runtime)?;
@@ -105,18 +102,19 @@ pub fn run(
     runtime.block_on(watch(config, probe, pipeline, metrics, started))
 }
 
-fn offsets(facts: &Facts) -> Offsets {
-    if !facts.btf {
-        return Offsets::unknown();
+/// What was asked for and cannot be is an error. What the ladder chose by itself degrades, down to what
+/// is polled, and the ready lines say so.
+fn as_asked(coverage: &[Coverage], ground: &Ground) -> Result<(), RunError> {
+    if let Some(covered) = coverage.iter().find(|covered| covered.is_refused_as_asked()) {
+        let (hook, why, todo) = (covered.name(), covered.why(), covered.todo().join("; "));
+        return Err(RunError::Asked { hook, why, todo });
     }
-    let offsets = Offsets::of_running_kernel().unwrap_or_else(|error| {
-        log::warn!("{error}; interfaces, namespaces and parents stay unnamed");
-        Offsets::unknown()
-    });
-    for field in &offsets.missing {
-        log::debug!("this kernel has no {}.{}", field.container, field.member);
+    let none = coverage.iter().all(|covered| covered.rung.is_none());
+    if none && ground.choices.of_all().is_some() {
+        let why = coverage.first().map_or_else(String::new, Coverage::why);
+        return Err(RunError::Blind(why));
     }
-    offsets
+    Ok(())
 }
 
 async fn watch(

@@ -18,8 +18,8 @@ use aya::maps::{MapData, StackTraceMap};
 use lru::LruCache;
 use prometheus::IntCounterVec;
 
-mod bytes;
-mod elf;
+pub(crate) mod bytes;
+pub(crate) mod elf;
 mod go;
 mod maps;
 mod stack;
