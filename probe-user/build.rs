@@ -16,7 +16,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(_) => fs::write(out, [])?,
     }
     println!("cargo::rustc-env=NODEPROBE_REVISION={}", revision());
-    println!("cargo::rerun-if-changed=../.git/HEAD");
+    // A path that is not there would make every build a new one, and .git is a file in a worktree.
+    if let Some(head) = git(&["rev-parse", "--git-path", "HEAD"]).filter(|p| Path::new(p).exists())
+    {
+        println!("cargo::rerun-if-changed={head}");
+    }
     Ok(())
 }
 
@@ -34,8 +38,11 @@ fn embed(object: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
 }
 
 fn revision() -> String {
-    let output = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
-    let hash = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    let hash = hash.and_then(|hash| String::from_utf8(hash).ok());
-    hash.map_or_else(|| "unknown".into(), |hash| hash.trim().to_owned())
+    git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or_else(|| "unknown".into())
+}
+
+fn git(args: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(args).output().ok()?;
+    let text = output.status.success().then(|| String::from_utf8(output.stdout).ok())??;
+    Some(text.trim().to_owned())
 }

@@ -4,6 +4,8 @@
 //! kernel's BTF and hands the offsets over as a read-only global. This table is both sides' only
 //! list: an index here is the index in that global.
 
+use core::fmt;
+
 /// Offset of a field this kernel does not have (or no BTF tells).
 pub const MISSING: u32 = u32::MAX;
 
@@ -14,6 +16,12 @@ pub struct KernelField {
     pub container: &'static str,
     /// Member (dotted through nested structs), or name of the enum value.
     pub member: &'static str,
+}
+
+impl fmt::Display for KernelField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.container, self.member)
+    }
 }
 
 macro_rules! fields {

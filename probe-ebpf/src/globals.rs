@@ -19,6 +19,10 @@ static SYMBOL_ADDRESSES: [u64; symbol::COUNT] = [symbol::MISSING; symbol::COUNT]
 #[unsafe(no_mangle)]
 static PIDS_ON_CGROUP_V1: u8 = 0;
 
+/// 0 where the kernel lets no program read its memory: one that asks for the helper is not loaded.
+#[unsafe(no_mangle)]
+static KERNEL_READABLE: u8 = 1;
+
 /// Shortest wait for the RTNL mutex that gets a record of its own (ns).
 #[unsafe(no_mangle)]
 static RTNL_LEAST_WAIT: u64 = 0;
@@ -45,6 +49,13 @@ pub fn address(symbol: usize) -> Option<u64> {
 pub fn pids_on_cgroup_v1() -> bool {
     // SAFETY: a plain static; volatile for the same reason as above.
     unsafe { read_volatile(&raw const PIDS_ON_CGROUP_V1) != 0 }
+}
+
+/// Whether programs may read kernel memory.
+#[inline(always)]
+pub fn kernel_readable() -> bool {
+    // SAFETY: a plain static; volatile for the same reason as above.
+    unsafe { read_volatile(&raw const KERNEL_READABLE) != 0 }
 }
 
 /// Shortest wait for the RTNL mutex that gets a record of its own (ns).

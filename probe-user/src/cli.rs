@@ -15,7 +15,10 @@ use crate::{
         load::{self, ConfigError},
     },
     doctor, explain,
-    probe::{hook::Rung, refusal::chain},
+    probe::{
+        classify::chain,
+        ground::{Ground, Wanted},
+    },
     run,
 };
 
@@ -54,9 +57,8 @@ enum Command {
         /// How to print
         #[arg(short, long, value_enum, default_value_t = doctor::Output::Human)]
         output: doctor::Output,
-        /// Look at this rung only
-        #[arg(long, value_enum)]
-        rung: Option<Rung>,
+        #[command(flatten)]
+        wanted: Wanted,
     },
     /// Check a configuration file
     CheckConfig { file: PathBuf },
@@ -89,9 +91,8 @@ struct Run {
     /// Address of the metrics endpoint, or "none"
     #[arg(long, value_name = "ADDR")]
     listen: Option<Listen>,
-    /// Use only this rung for every hook (for tests; by default each hook takes the best that works)
-    #[arg(long, value_enum)]
-    rung: Option<Rung>,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Let the kernel programs log every event to stderr (slow; for diagnosis)
     #[arg(long)]
     kernel_log: bool,
@@ -111,7 +112,10 @@ pub fn main() -> ExitCode {
         .init();
     match cli.command {
         Command::Run(args) => run_command(args, started),
-        Command::Doctor { output, rung } => doctor::run(output, rung),
+        Command::Doctor { output, wanted } => match Ground::survey(wanted) {
+            Ok(ground) => doctor::run(output, &ground),
+            Err(error) => usage(&error),
+        },
         Command::CheckConfig { file } => match load::load(&file) {
             Ok(_) => {
                 say(&format!("{}: ok", file.display()));
@@ -163,7 +167,11 @@ fn run_command(args: Run, started: u64) -> ExitCode {
     };
     config.output.format = args.output.unwrap_or(config.output.format);
     config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
-    match run::run(&config, args.rung, args.kernel_log, started) {
+    let ground = match Ground::survey(args.wanted) {
+        Ok(ground) => ground,
+        Err(error) => return usage(&error),
+    };
+    match run::run(&config, &ground, args.kernel_log, started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("nodeprobe: {}", chain(&error)));

@@ -11,7 +11,7 @@ use crate::{
     config::Config,
     event::BootNs,
     metrics::Metrics,
-    probe::{hook::Rung, object::ProbeError},
+    probe::{ground::Ground, object::ProbeError},
     sinks::SinkError,
     supervise::{
         Supervisor, Unexpected,
@@ -38,9 +38,11 @@ pub enum RunError {
     #[error(transparent)]
     Probe(#[from] ProbeError),
     #[error(
-        "no hook could be attached, so nothing would be seen: {0}; `nodeprobe doctor` says more"
+        "no hook could be attached on the rung that was asked for: {0}; `nodeprobe doctor` says more"
     )]
     Blind(String),
+    #[error("{hook} cannot run as it was asked to: {why}; {todo}")]
+    Asked { hook: String, why: String, todo: String },
     #[error(
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
@@ -71,24 +73,24 @@ pub enum RunError {
 /// than alive and blind.
 pub fn run(
     config: &Config,
-    rung: Option<Rung>,
+    ground: &Ground,
     kernel_log: bool,
     started: BootNs,
 ) -> Result<(), RunError> {
     guard::tell_panics();
     // What panics before the loop, or after it, has no last words but its own.
-    guard::call(|| Ok(whole_life(config, rung, kernel_log, started))).map_err(RunError::Bug)?
+    guard::call(|| Ok(whole_life(config, ground, kernel_log, started))).map_err(RunError::Bug)?
 }
 
 fn whole_life(
     config: &Config,
-    rung: Option<Rung>,
+    ground: &Ground,
     kernel_log: bool,
     started: BootNs,
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let prepared = Prepared::new(config, rung, kernel_log, &metrics, &mut supervisor)?;
+    let prepared = Prepared::new(config, ground, kernel_log, &metrics, &mut supervisor)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

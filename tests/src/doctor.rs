@@ -34,6 +34,7 @@ struct Hook {
 struct Refused {
     rung: String,
     why: String,
+    todo: String,
 }
 
 /// Compares what the doctor says with what an agent does on the same kernel.
@@ -72,8 +73,9 @@ fn check(setup: &Setup) -> Result<String> {
             rung.is_some() || absent || !refused.is_empty(),
             "{name}: not covered, and no reason given"
         );
-        for Refused { rung, why } in refused {
+        for Refused { rung, why, todo } in refused {
             ensure!(!why.is_empty(), "{name}: no reason why {rung} is refused");
+            ensure!(!todo.is_empty(), "{name}: nothing said to do about {rung}: {why}");
         }
     }
     let findings = agent.stop()?;

@@ -50,6 +50,15 @@ const MOUNTS: &[(&str, &str)] = &[
 /// v2 alone without.
 pub const CGROUP_WORD: &str = "nodeprobe.cgroup=";
 
+/// A word of the kernel's command line: the kernel shows no BTF, as one built without it. A copy is left at
+/// [`BTF_COPY`].
+pub const BTF_HIDDEN_WORD: &str = "nodeprobe.btf=hidden";
+/// Where the BTF of a kernel that shows none is.
+pub const BTF_COPY: &str = "/run/vmlinux.btf";
+
+/// Where kernels show their BTF.
+const BTF: &str = "/sys/kernel/btf";
+
 /// Where hosts have their cgroup hierarchies.
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// Hierarchies of cgroup v1 as hosts have them; a kernel may lack some.
@@ -86,8 +95,10 @@ pub fn run() -> Result<()> {
             console(&format!("{error:#}"));
         }
     }
-    if let Err(error) = mount_cgroups() {
-        console(&format!("{error:#}"));
+    for done in [mount_cgroups(), hide_btf()] {
+        if let Err(error) = done {
+            console(&format!("{error:#}"));
+        }
     }
     let status = prepare_and_run().unwrap_or_else(|error| {
         complain(&error);
@@ -175,6 +186,16 @@ fn mount_v1(name: &str, options: &str) {
     if let Err(error) = mounted {
         console(&format!("cannot mount cgroup v1 {name}: {error:#}"));
     }
+}
+
+/// Hides the kernel's BTF where the command line says so.
+fn hide_btf() -> Result<()> {
+    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
+    if words.split_whitespace().any(|word| word == BTF_HIDDEN_WORD) {
+        fs::copy(format!("{BTF}/vmlinux"), BTF_COPY).context("cannot copy the BTF")?;
+        mount_one("tmpfs", BTF)?;
+    }
+    Ok(())
 }
 
 fn load_modules() {

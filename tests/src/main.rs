@@ -64,6 +64,8 @@ impl SetupArgs {
         interrupt::note_signals()?;
         let rung = self.agent_args.iter().skip_while(|arg| *arg != "--rung").nth(1);
         let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
+        // `HOOK=RUNG` is about one hook.
+        let rung = rung.filter(|rung| !rung.contains('='));
         let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier, rung };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }

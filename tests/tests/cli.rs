@@ -76,6 +76,42 @@ fn wrong_flags_are_exit_2() -> Result<()> {
 }
 
 #[test]
+fn a_wrong_rung_or_hook_says_what_there_is() -> Result<()> {
+    for (rung, there) in [
+        ("ladder", "there are fexit, kprobe, tracepoint"),
+        ("tc/request=kprobe", "there are tc/requests, "),
+        ("tc/xdp=tracepoint", "it has fexit, kprobe"),
+    ] {
+        for command in ["run", "doctor"] {
+            let output = nodeprobe(&[command, "--rung", rung])?;
+            assert_eq!(output.status.code(), Some(2), "{command} {rung}");
+            assert!(stderr(&output).contains(there), "{}", stderr(&output));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_btf_file_is_exit_2_with_its_name() -> Result<()> {
+    let binary = env::var("NODEPROBE_BIN")?;
+    let object = env::var("NODEPROBE_BPF_OBJECT")?;
+    for (file, wrong) in [
+        ("/nowhere/vmlinux", "cannot be read"),
+        (concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "no BTF magic number"),
+        (&binary, "without a section .BTF"),
+        (&object, "not the BTF of a kernel"),
+    ] {
+        for command in ["run", "doctor"] {
+            let output = nodeprobe(&[command, "--btf", file])?;
+            assert_eq!(output.status.code(), Some(2), "{command} {file}");
+            let said = stderr(&output);
+            assert!(said.contains(&format!("--btf {file}: ")) && said.contains(wrong), "{said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn rules_are_listed_and_explained() -> Result<()> {
     let stdout = |output: Output| String::from_utf8(output.stdout);
     let list = stdout(nodeprobe(&["explain"])?)?;

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::{bpf_probe_read_kernel, generated};
 
-use crate::globals::offset;
+use crate::globals::{kernel_readable, offset};
 
 pub mod birthplace;
 pub mod bpf;
@@ -11,9 +11,12 @@ pub mod net;
 pub mod task;
 pub mod user;
 
-/// The value at a kernel address.
+/// The value at a kernel address; `None` where it cannot be read.
 #[inline(always)]
 pub fn read_at<T>(address: u64) -> Option<T> {
+    if !kernel_readable() {
+        return None;
+    }
     // SAFETY: the helper checks the address and fails instead of faulting.
     unsafe { bpf_probe_read_kernel(address as *const T) }.ok()
 }
@@ -27,6 +30,9 @@ pub fn field<T>(base: u64, field: usize) -> Option<T> {
 /// Copies a NUL-terminated string; leaves `into` empty when it cannot be read.
 #[inline(always)]
 pub fn copy_str<const N: usize>(into: &mut [u8; N], address: u64) {
+    if !kernel_readable() {
+        return;
+    }
     // SAFETY: the helper writes at most N bytes to `into` and checks the source address.
     let _ = unsafe {
         generated::bpf_probe_read_kernel_str(

@@ -19,6 +19,8 @@ pub enum BtfError {
     UnknownKind(u32),
 }
 
+pub mod file;
+
 const MAGIC: u16 = 0xeb9f;
 
 mod kind {
@@ -133,6 +135,21 @@ impl<'a> Btf<'a> {
             }
         }
         found
+    }
+
+    /// The variables of a section, each with its offset (bytes) in it.
+    #[must_use]
+    pub fn variables(&self, section: &str) -> Vec<(&'a [u8], u32)> {
+        let types = self.positions.iter().filter_map(|at| self.type_at(*at as usize));
+        let of_name = |ty: &Type| self.string(ty.name) == section.as_bytes();
+        let mut sections = types.filter(|ty| ty.kind == kind::DATASEC).filter(of_name);
+        let Some(section) = sections.next() else { return Vec::new() };
+        let entries = (0..section.len).map(|index| section.tail + index * 12);
+        let variable = |at| {
+            let variable = self.type_of(u32_at(self.types, at)?)?;
+            Some((self.string(variable.name), u32_at(self.types, at + 4)?))
+        };
+        entries.filter_map(variable).collect()
     }
 
     /// Size (bytes) of a struct or enum.

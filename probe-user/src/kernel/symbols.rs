@@ -9,20 +9,18 @@ use probe_common::symbol::{COUNT, MISSING, SYMBOLS};
 use thiserror::Error;
 
 /// Where the kernel lists its symbols (proc_kallsyms in Documentation/filesystems/proc.rst).
-const KALLSYMS: &str = "/proc/kallsyms";
+pub(super) const KALLSYMS: &str = "/proc/kallsyms";
 /// Bytes read at a time: the file is some megabytes that the kernel writes as it is read.
-const BUFFER: usize = 64 * 1024;
+pub(super) const BUFFER: usize = 64 * 1024;
 /// Longer than any line: names have at most 511 bytes (`KSYM_NAME_LEN`).
-const LONGEST: u64 = 1_024;
+pub(super) const LONGEST: u64 = 1_024;
 
 /// Why an address is not known.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum SymbolError {
-    #[error(
-        "the kernel hides the address of {0}; set kernel.kptr_restrict to 1 or 0, and run as root or add CAP_SYSLOG"
-    )]
+    #[error("the kernel hides the address of {0}")]
     Hidden(&'static str),
-    #[error("{KALLSYMS} does not list {0} (the kernel was built without CONFIG_KALLSYMS_ALL)")]
+    #[error("{KALLSYMS} does not list {0}")]
     Absent(&'static str),
     #[error("{KALLSYMS} lists {0} more than once, and nothing tells which is meant")]
     Ambiguous(&'static str),

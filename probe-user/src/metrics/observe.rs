@@ -7,7 +7,7 @@ use super::Metrics;
 use crate::{
     enrich::{Enricher, misses::Lookup},
     findings::{Severity, book::Book},
-    probe::{counters::Counters, ladder::Coverage},
+    probe::{counters::Counters, coverage::Coverage},
     signals::{Detector, SIGNALS},
 };
 

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
+use super::reads::Reads;
+
 /// A way to attach, best first. A lower one sees less or costs more, and says so.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum, serde::Serialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rung {
     /// fentry/fexit through BTF: cheapest, arguments and return value.
@@ -45,6 +45,24 @@ pub struct Hook {
     pub sees: &'static str,
     /// The ways, best first.
     pub steps: &'static [Step],
+    /// What it reads of the kernel's structures.
+    pub reads: &'static [&'static Reads],
+    /// What its best rung does not see where no program may read kernel memory; `None` where it would
+    /// see nothing at all.
+    pub unread: Option<&'static str>,
+}
+
+impl Hook {
+    /// How it is attached on a rung.
+    #[must_use]
+    pub fn step(&'static self, rung: Rung) -> Option<&'static Step> {
+        self.steps.iter().find(|step| step.rung == rung)
+    }
+
+    /// What it reads on a rung.
+    pub fn reads_on(&'static self, rung: Rung) -> impl Iterator<Item = &'static Reads> {
+        self.reads.iter().copied().filter(move |reads| reads.on.contains(&rung))
+    }
 }
 
 /// A hook on one rung.
@@ -82,7 +100,7 @@ pub struct Feature {
 }
 
 /// An attach point.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     Fentry(&'static str),
     Fexit(&'static str),

@@ -1,7 +1,13 @@
 //! The kernel side as the agent sees it: loads the object, attaches hooks, reads counters.
 
+mod attach;
+pub mod choice;
+pub mod classify;
 pub mod counters;
+pub mod coverage;
+pub mod ground;
 pub mod hook;
-pub mod ladder;
+mod ladder;
 pub mod object;
+pub mod reads;
 pub mod refusal;

@@ -9,10 +9,8 @@ use aya::{
 use thiserror::Error;
 
 use super::{
-    counters::Counters,
-    hook::Rung,
-    ladder::{Coverage, Ladder},
-    refusal::chain,
+    attach::Attacher, choice::Choices, classify::chain, counters::Counters, coverage::Coverage,
+    hook::Rung, ladder::Ladder, refusal::Refusal,
 };
 use crate::{
     kernel::{facts::Facts, fields::Offsets},
@@ -31,19 +29,17 @@ pub enum ProbeError {
         "this nodeprobe was built without its kernel programs; build it with `cargo xtask build`"
     )]
     NoObject,
-    #[error(
-        "the kernel does not take nodeprobe's maps: {0}; needs Linux 5.8 or later and CAP_BPF (on 5.10 a high RLIMIT_MEMLOCK too)"
-    )]
-    Load(String),
+    #[error("{0}; {todo}", todo = .0.todo())]
+    Refused(Refusal),
     #[error("the object has no usable map {name}: {reason}")]
     Map { name: &'static str, reason: String },
 }
 
 /// How to load.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
-    /// Only this rung.
-    pub rung: Option<Rung>,
+    /// Rungs that were asked for.
+    pub choices: Choices,
     /// Let the kernel programs log each event.
     pub kernel_log: bool,
     /// The pids controller is on a cgroup v1 hierarchy.
@@ -71,8 +67,15 @@ impl Probe {
         if OBJECT.is_empty() {
             return Err(ProbeError::NoObject);
         }
+        if facts.is_too_old() {
+            return Err(ProbeError::Refused(Refusal::TooOld(facts.release.clone())));
+        }
+        if let Some(capability) = facts.missing_to_load() {
+            return Err(ProbeError::Refused(Refusal::MissingCapability(capability)));
+        }
         raise_memlock();
         let on_v1 = u8::from(options.pids_on_cgroup_v1);
+        let kernel_readable = u8::from(facts.lockdown.lets_read_memory());
         let log_level = if options.kernel_log { LOG_INFO } else { 0 };
         let addresses = facts.symbols.addresses();
         let mut loader = EbpfLoader::new();
@@ -81,6 +84,7 @@ impl Probe {
             .override_global("FIELD_OFFSETS", &offsets.values, true)
             .override_global("SYMBOL_ADDRESSES", &addresses, true)
             .override_global("PIDS_ON_CGROUP_V1", &on_v1, true)
+            .override_global("KERNEL_READABLE", &kernel_readable, true)
             .override_global("RTNL_LEAST_WAIT", &options.rtnl_least_wait_ns, true)
             .override_global("AYA_LOG_LEVEL", &log_level, true);
         if !options.kernel_log {
@@ -89,9 +93,10 @@ impl Probe {
         }
         let mut ebpf = loader.load(OBJECT).map_err(|error| load_error(&error))?;
         let coverage = {
-            let tracing = facts.btf && options.rung.is_none_or(|rung| rung == Rung::Fexit);
+            let tracing = facts.btf && options.choices.allow(Rung::Fexit);
             let btf = tracing.then(Btf::from_sys_fs).and_then(Result::ok);
-            Ladder::new(&mut ebpf, btf.as_ref(), facts, offsets, options.rung).attach_all()
+            let attacher = Attacher::new(&mut ebpf, btf.as_ref());
+            Ladder::new(attacher, facts, offsets, &options.choices).attach_all()
         };
         release_parse_memory();
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
@@ -120,7 +125,7 @@ fn take<T>(
 }
 
 fn load_error(error: &EbpfError) -> ProbeError {
-    ProbeError::Load(chain(error))
+    ProbeError::Refused(Refusal::Maps(chain(error)))
 }
 
 /// Kernels before 5.11 charge maps to this limit. Later ones do not, so a refusal is harmless there.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{RunError, notify::Notify, start::Agent};
-use crate::{cli::say, probe::refusal::chain, sinks::stdout, source::Source, supervise::guard};
+use crate::{cli::say, probe::classify::chain, sinks::stdout, source::Source, supervise::guard};
 
 /// How long a sink may take for what is still queued at the end.
 const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -6,12 +6,11 @@ use super::RunError;
 use crate::{
     config::Config,
     enrich::{Enricher, cgroup::PidsHierarchy},
-    kernel::{facts::Facts, fields::Offsets},
     metrics::Metrics,
     pipeline::Pipeline,
     probe::{
-        hook::Rung,
-        ladder::Coverage,
+        coverage::Coverage,
+        ground::Ground,
         object::{Options, Probe},
     },
     supervise::Supervisor,
@@ -28,22 +27,18 @@ impl Prepared {
     /// Attaches the hooks.
     pub fn new(
         config: &Config,
-        rung: Option<Rung>,
+        ground: &Ground,
         kernel_log: bool,
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<Self, RunError> {
         let pids_on_cgroup_v1 = PidsHierarchy::find().is_some_and(|hierarchy| hierarchy.is_v1());
         let rtnl_least_wait_ns = config.rtnl.least_wait_ns();
-        let options = Options { rung, kernel_log, pids_on_cgroup_v1, rtnl_least_wait_ns };
-        let facts = Facts::read();
-        let offsets = offsets(&facts);
+        let choices = ground.choices.clone();
+        let options = Options { choices, kernel_log, pids_on_cgroup_v1, rtnl_least_wait_ns };
         // Before any other thread: attaching may enter a mount namespace for tracefs.
-        let mut probe = Probe::load(&facts, &offsets, options)?;
-        if probe.coverage.iter().all(|covered| covered.rung.is_none()) {
-            let why = probe.coverage.first().map_or_else(String::new, Coverage::why);
-            return Err(RunError::Blind(why));
-        }
+        let mut probe = Probe::load(&ground.facts, &ground.offsets, options)?;
+        as_asked(&probe.coverage, ground)?;
         // Only now: paths of what was opened in another mount namespace would not be ours.
         let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone(), supervisor);
         let symbols = symbols.map_err(|source| RunError::Start { part: "symbols", source })?;
@@ -52,16 +47,17 @@ impl Prepared {
     }
 }
 
-fn offsets(facts: &Facts) -> Offsets {
-    if !facts.btf {
-        return Offsets::unknown();
+/// What was asked for and cannot be is an error. What the ladder chose by itself degrades, down to what
+/// is polled, and the ready lines say so.
+fn as_asked(coverage: &[Coverage], ground: &Ground) -> Result<(), RunError> {
+    if let Some(covered) = coverage.iter().find(|covered| covered.is_refused_as_asked()) {
+        let (hook, why, todo) = (covered.name(), covered.why(), covered.todo().join("; "));
+        return Err(RunError::Asked { hook, why, todo });
     }
-    let offsets = Offsets::of_running_kernel().unwrap_or_else(|error| {
-        log::warn!("{error}; interfaces, namespaces and parents stay unnamed");
-        Offsets::unknown()
-    });
-    for field in &offsets.missing {
-        log::debug!("this kernel has no {}.{}", field.container, field.member);
+    let none = coverage.iter().all(|covered| covered.rung.is_none());
+    if none && ground.choices.of_all().is_some() {
+        let why = coverage.first().map_or_else(String::new, Coverage::why);
+        return Err(RunError::Blind(why));
     }
-    offsets
+    Ok(())
 }

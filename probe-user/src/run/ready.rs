@@ -1,10 +1,10 @@
 //! What the agent says when it is ready: what it sees, and what it does not.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use crate::{probe::ladder::Coverage, signals::SIGNALS};
+use crate::{probe::coverage::Coverage, signals::SIGNALS};
 
-/// One line that begins with `ready`, then one for each gap.
+/// One line that begins with `ready`, then one for each gap, then what can be done about the gaps.
 #[must_use]
 pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration) -> Vec<String> {
     let metrics = metrics.map_or_else(
@@ -12,7 +12,18 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
         |address| format!("metrics on http://{address}/metrics"),
     );
     let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), rungs(coverage));
-    std::iter::once(ready).chain(gaps(coverage)).collect()
+    let blind = coverage.iter().all(|covered| covered.rung.is_none());
+    let blind = blind.then(|| {
+        "NO hook is attached: only what is polled is seen (fds, and how near fork limits are)"
+            .into()
+    });
+    let uncovered = coverage.iter().filter(|covered| !covered.is_covered());
+    let todo: BTreeSet<String> = uncovered.flat_map(Coverage::todo).collect();
+    std::iter::once(ready)
+        .chain(blind)
+        .chain(gaps(coverage))
+        .chain(todo.into_iter().map(|todo| format!("to do: {todo}")))
+        .collect()
 }
 
 /// One line for the service manager.
@@ -38,20 +49,15 @@ fn rungs(coverage: &[Coverage]) -> String {
         .map(|signal| {
             let mut hooks = coverage.iter().filter(|covered| covered.signal.name == signal.name);
             // The first hook of a signal is the one it lives by.
-            let rung = hooks.next().and_then(|covered| covered.rung);
-            let name = match rung {
-                _ if signal.hooks.is_empty() => "polled",
-                Some(rung) => rung.name(),
-                None => "none",
-            };
-            format!("{}={name}", signal.name)
+            let rung = hooks.next().map_or("none", Coverage::rung_name);
+            format!("{}={}", signal.name, if signal.hooks.is_empty() { "polled" } else { rung })
         })
         .collect();
     signals.join(" ")
 }
 
 fn gap(covered: &Coverage) -> Option<String> {
-    let name = format!("{}/{}", covered.signal.name, covered.hook.name);
+    let name = covered.name();
     if !covered.is_covered() {
         let (sees, why) = (covered.hook.sees, covered.why());
         return Some(format!("not covered: {name}: cannot see {sees} ({why})"));

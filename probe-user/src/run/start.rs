@@ -23,7 +23,7 @@ use crate::{
         http::{self, Exporter},
     },
     pipeline::Pipeline,
-    probe::{ladder::Coverage, object::Probe},
+    probe::{coverage::Coverage, object::Probe},
     sinks::{self, stdout},
     source::{
         poll::{self, Polls, rtnl::RtnlPoller},

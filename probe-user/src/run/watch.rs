@@ -11,7 +11,7 @@ use crate::{
     findings::clock::boot_now,
     metrics::Metrics,
     pipeline::Pipeline,
-    probe::ladder::Coverage,
+    probe::coverage::Coverage,
     signals::netlink,
     sinks::Outlet,
     source::{Source, seed},

@@ -10,7 +10,10 @@ use super::Signal;
 use crate::{
     decode::{self, DecodeError},
     event::Body,
-    probe::hook::{Attachment, Hook, Rung, Step, Target},
+    probe::{
+        hook::{Attachment, Hook, Rung, Step, Target},
+        reads,
+    },
 };
 
 mod cause;
@@ -37,6 +40,18 @@ pub static SIGNAL: Signal = Signal {
 const HOOK: Hook = Hook {
     name: "clone",
     sees: "clones that fail",
+    reads: &[
+        &reads::CGROUP_V1,
+        &reads::NETNS_OF_TASK,
+        &reads::NPROC,
+        &reads::PID_NAMESPACES,
+        &reads::PIDS_MAX,
+        &reads::INTO_CGROUP,
+    ],
+    unread: Some(
+        "which limit stopped a clone (only its errno), the clone flags, the network namespace, and on \
+         a host with cgroup v1 the cgroup",
+    ),
     steps: &[
         Step {
             rung: Rung::Fexit,

@@ -12,7 +12,10 @@ use crate::{
     decode::{self, DecodeError},
     enrich::subject::Subject,
     event::Body,
-    probe::hook::{Attachment, Hook, Rung, Step, Target},
+    probe::{
+        hook::{Attachment, Hook, Rung, Step, Target},
+        reads,
+    },
 };
 
 pub mod birthplace;
@@ -40,6 +43,15 @@ pub static SIGNAL: Signal = Signal {
 const SOCKETS: Hook = Hook {
     name: "sockets",
     sees: "netlink sockets that come and go",
+    reads: &[
+        &reads::CGROUP_V1,
+        &reads::NETNS_OF_SOCKET,
+        &reads::NETNS_OF_CALLER,
+        &reads::SOCKET,
+        &reads::USER_STACK,
+        &reads::LAST_THREAD,
+    ],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,

@@ -11,7 +11,10 @@ use super::Signal;
 use crate::{
     decode::{self, DecodeError},
     event::{Body, Comm},
-    probe::hook::{Attachment, Hook, Rung, Step, Target},
+    probe::{
+        hook::{Attachment, Hook, Rung, Step, Target},
+        reads,
+    },
 };
 
 mod detect;
@@ -42,6 +45,8 @@ const INTERRUPTIBLE: &str = "__mutex_lock_interruptible_slowpath";
 const WAIT: Hook = Hook {
     name: "wait",
     sees: "waits for the RTNL mutex, and who has it meanwhile",
+    reads: &[&reads::MUTEX_PARTIES, &reads::WORK],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,

@@ -19,8 +19,8 @@ use prometheus::IntCounterVec;
 
 use crate::supervise::Supervisor;
 
-mod bytes;
-mod elf;
+pub(crate) mod bytes;
+pub(crate) mod elf;
 mod go;
 mod maps;
 mod stack;

@@ -62,6 +62,20 @@ fn finds_nested_anonymous_and_enum_members() {
 }
 
 #[test]
+fn lists_the_variables_of_a_section() {
+    let mut w = Writer::new();
+    let [int, a, b, section] = ["int", "a", "b", ".data..percpu"].map(|name| w.name(name));
+    w.words(&[int, 1 << 24, 4, 32]); // 1: int
+    w.words(&[a, 14 << 24, 1, 0]); // 2: static int a
+    w.words(&[b, 14 << 24, 1, 1]); // 3: int b
+    w.words(&[section, 15 << 24 | 2, 72, 2, 0, 4, 3, 64, 4]); // 4: the section
+    let bytes = w.finish();
+    let btf = Btf::parse(&bytes).unwrap();
+    assert_eq!(btf.variables(".data..percpu"), [(&b"a"[..], 0), (&b"b"[..], 64)]);
+    assert!(btf.variables(".bss").is_empty());
+}
+
+#[test]
 fn refuses_what_is_not_btf() {
     assert_eq!(Btf::parse(b"").err(), Some(BtfError::Magic));
     assert_eq!(Btf::parse(b"\x7fELF").err(), Some(BtfError::Magic));
@@ -79,6 +93,7 @@ proptest! {
         }
         bytes.truncate(bytes.len().saturating_sub(cut % 64));
         if let Ok(btf) = Btf::parse(&bytes) {
+            let _ = btf.variables("ids");
             for ids in btf.named(&["outer", "inner", "ids"]).values() {
                 for id in ids {
                     let _ = btf.locate(*id, "c.b");

@@ -2,13 +2,26 @@
 
 use probe_common::field;
 
-use crate::probe::hook::{Attachment, Feature, Hook, Rung, Step, Target};
+use crate::probe::{
+    hook::{Attachment, Feature, Hook, Rung, Step, Target},
+    reads,
+};
 
 const RTNETLINK: &str = "rtnetlink_rcv_msg";
 
 pub const REQUESTS: Hook = Hook {
     name: "requests",
     sees: "changes of qdiscs and filters",
+    reads: &[
+        &reads::CGROUP_V1,
+        &reads::NETNS_OF_REQUEST,
+        &reads::NETNS_OF_CALLER,
+        &reads::IFNAME,
+        &reads::STARTERS,
+        &reads::EXT_ACK,
+        &reads::PROGRAM,
+    ],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,
@@ -62,6 +75,8 @@ const fn socket_tracker(program: &'static str, name: &'static str) -> Attachment
 pub const LINK_GONE: Hook = Hook {
     name: "link-gone",
     sees: "the removal of interfaces (one that gets the index and name of a removed one may be taken for it)",
+    reads: &[&reads::GONE_DEVICE],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,
@@ -98,6 +113,18 @@ const fn netkit(program: &'static str, target: Target) -> Attachment {
 pub const TCX: Hook = Hook {
     name: "tcx",
     sees: "programs attached by TCX and netkit",
+    reads: &[
+        &reads::CGROUP_V1,
+        &reads::DEVICE,
+        &reads::NETNS_OF_TASK,
+        &reads::DEVICE_NAME,
+        &reads::STARTERS,
+        &reads::EXT_ACK,
+        &reads::PROGRAM,
+        &reads::LINK,
+        &reads::TCX_LINK,
+    ],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,
@@ -146,6 +173,18 @@ pub const TCX: Hook = Hook {
 pub const XDP: Hook = Hook {
     name: "xdp",
     sees: "XDP programs attached to interfaces",
+    reads: &[
+        &reads::CGROUP_V1,
+        &reads::DEVICE,
+        &reads::NETNS_OF_TASK,
+        &reads::DEVICE_NAME,
+        &reads::STARTERS,
+        &reads::EXT_ACK,
+        &reads::PROGRAM,
+        &reads::LINK,
+        &reads::XDP_LINK,
+    ],
+    unread: None,
     steps: &[
         Step {
             rung: Rung::Fexit,
