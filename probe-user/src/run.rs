@@ -128,9 +128,8 @@ async fn watch(
 ) -> Result<(), RunError> {
     let failed = |task| move |error: io::Error| RunError::Task { task, reason: error.to_string() };
     let format = config.output.format;
-    let stdout = sinks::start(stdout::NAME, Arc::clone(&metrics), move |findings| {
-        stdout::run(format, &findings)
-    });
+    let stdout =
+        sinks::start(stdout::NAME, Arc::clone(&metrics), move |inlet| stdout::run(format, &inlet));
     let stdout = stdout.map_err(failed("sink stdout"))?;
     let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;

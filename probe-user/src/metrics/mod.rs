@@ -12,6 +12,7 @@ use crate::{
     event::Fact,
     findings::Severity,
     signals::{SIGNALS, netlink, tc},
+    sinks::{self, persist::Reason, stdout},
     symbols::Outcome,
 };
 
@@ -41,6 +42,7 @@ pub struct Metrics {
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
+    pub sink_failures: IntCounterVec,
     pub scrapes: IntCounter,
     pub histograms: Histograms,
 }
@@ -155,8 +157,13 @@ impl Metrics {
             )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
-                "Findings handed to a sink, by outcome.",
+                "Findings handed to a sink, by outcome: queued = written + those that wait.",
                 &["sink", "outcome"],
+            )?,
+            sink_failures: counters(
+                "nodeprobe_sink_write_failures_total",
+                "Writes of a sink that failed and are tried again, by reason.",
+                &["sink", "reason"],
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
             histograms: Histograms::new(r)?,
@@ -186,6 +193,12 @@ impl Metrics {
         }
         for lookup in Lookup::ALL {
             self.enrich_misses.with_label_values(&[lookup.label()]);
+        }
+        for outcome in sinks::OUTCOMES {
+            self.sink_findings.with_label_values(&[stdout::NAME, outcome]);
+        }
+        for reason in Reason::LABELS {
+            self.sink_failures.with_label_values(&[stdout::NAME, reason]);
         }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);

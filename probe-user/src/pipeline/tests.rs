@@ -31,7 +31,9 @@ fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let (keep, kept) = channel();
     let sink = sinks::start("test", Arc::clone(&metrics), move |findings| {
-        findings.iter().for_each(|finding| keep.send(finding).unwrap());
+        while let Some(finding) = findings.next() {
+            keep.send(finding).unwrap();
+        }
         Ok(())
     });
     let config = Config::default();

@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -15,6 +16,7 @@ use crate::{findings::Finding, metrics::Metrics};
 
 pub mod human;
 pub mod json;
+pub mod persist;
 pub mod stdout;
 
 /// Findings that may wait for one sink; more are counted and dropped.
@@ -23,22 +25,96 @@ const QUEUE: usize = 1_024;
 /// How often an ending sink is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
+/// What becomes of a finding at a sink, as metric labels: `queued` is `written` and what waits.
+pub const OUTCOMES: [&str; 4] = ["queued", "dropped", "closed", "written"];
+
+/// Numbers that both ends of a queue know.
+#[derive(Default)]
+struct Tally {
+    waiting: AtomicU64,
+    lost: AtomicU64,
+    /// Of the lost, those that were said to be.
+    told: AtomicU64,
+}
+
 /// The near end of a sink.
 pub struct Outlet {
     name: &'static str,
     queue: SyncSender<Arc<Finding>>,
+    tally: Arc<Tally>,
     metrics: Arc<Metrics>,
 }
 
 impl Outlet {
     /// Queues a finding without ever waiting.
     pub fn send(&self, finding: &Arc<Finding>) {
+        self.tally.waiting.fetch_add(1, Relaxed);
         let outcome = match self.queue.try_send(Arc::clone(finding)) {
-            Ok(()) => "queued",
-            Err(TrySendError::Full(_)) => "dropped",
+            Ok(()) => return self.count("queued"),
+            Err(TrySendError::Full(_)) => {
+                self.lose();
+                "dropped"
+            }
             Err(TrySendError::Disconnected(_)) => "closed",
         };
+        self.tally.waiting.fetch_sub(1, Relaxed);
+        self.count(outcome);
+    }
+
+    fn lose(&self) {
+        // Said once, until the sink has said how many there were.
+        if self.tally.lost.fetch_add(1, Relaxed) == self.tally.told.load(Relaxed) {
+            log::warn!("{}: takes nothing: {QUEUE} findings wait, more are lost", self.name);
+        }
+    }
+
+    fn count(&self, outcome: &str) {
         self.metrics.sink_findings.with_label_values(&[self.name, outcome]).inc();
+    }
+}
+
+/// The far end of a queue, for the thread that writes.
+pub struct Inlet {
+    name: &'static str,
+    queue: Receiver<Arc<Finding>>,
+    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
+}
+
+impl Inlet {
+    /// Waits for the next finding; `None` when there will be none any more.
+    pub fn next(&self) -> Option<Arc<Finding>> {
+        self.queue.recv().ok()
+    }
+
+    /// Name of the sink.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Counts the finding in hand as written.
+    pub fn written(&self) {
+        self.tally.waiting.fetch_sub(1, Relaxed);
+        self.metrics.sink_findings.with_label_values(&[self.name, "written"]).inc();
+    }
+
+    /// Counts a write that failed and is to be tried again.
+    pub fn failed(&self, reason: persist::Reason) {
+        self.metrics.sink_failures.with_label_values(&[self.name, reason.label()]).inc();
+    }
+
+    /// Findings not written yet, the one in hand among them.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.tally.waiting.load(Relaxed)
+    }
+
+    /// Findings that were lost for want of room since it was last asked.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        let lost = self.tally.lost.load(Relaxed);
+        lost - self.tally.told.swap(lost, Relaxed)
     }
 }
 
@@ -56,14 +132,17 @@ pub struct Running {
 pub fn start(
     name: &'static str,
     metrics: Arc<Metrics>,
-    work: impl FnOnce(Receiver<Arc<Finding>>) -> io::Result<()> + Send + 'static,
+    work: impl FnOnce(Inlet) -> io::Result<()> + Send + 'static,
 ) -> io::Result<Running> {
     let (queue, findings) = sync_channel(QUEUE);
+    let tally = Arc::<Tally>::default();
+    let outlet = Outlet { name, queue, tally: Arc::clone(&tally), metrics: Arc::clone(&metrics) };
+    let inlet = Inlet { name, queue: findings, tally, metrics };
     let handle = thread::Builder::new()
         .name(format!("sink-{name}"))
         .stack_size(128 * 1024)
-        .spawn(move || work(findings))?;
-    Ok(Running { outlet: Outlet { name, queue, metrics }, handle, name })
+        .spawn(move || work(inlet))?;
+    Ok(Running { outlet, handle, name })
 }
 
 impl Running {
@@ -109,8 +188,10 @@ mod tests {
     fn a_sink_gets_all_that_was_queued_before_the_end() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (seen, all) = channel();
-        let sink = start("test", Arc::clone(&metrics), move |findings| {
-            findings.iter().for_each(|finding| seen.send(finding.id.clone()).unwrap());
+        let sink = start("test", Arc::clone(&metrics), move |inlet| {
+            while let Some(finding) = inlet.next() {
+                seen.send(finding.id.clone()).unwrap();
+            }
             Ok(())
         });
         let sink = sink.unwrap();
@@ -124,7 +205,7 @@ mod tests {
     fn a_stuck_sink_costs_counted_findings_and_no_time() {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (release, stuck) = channel::<()>();
-        let sink = start("test", Arc::clone(&metrics), move |_findings| {
+        let sink = start("test", Arc::clone(&metrics), move |_inlet| {
             let _ = stuck.recv();
             Ok(())
         });
