@@ -133,12 +133,12 @@ async fn watch(
     let stdout = stdout.map_err(failed("sink stdout"))?;
     let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;
-    let waits = Box::new(RtnlPoller(rtnl_waiting));
-    let mut polls = poll::start(config, vec![waits]).map_err(failed("pollers"))?;
     let _kernel_log = kernel_log::start(&mut ebpf);
     let mut tasks = JoinSet::new();
     let exporter = Exporter { metrics: Arc::clone(&metrics), counters };
     let address = serve_metrics(config.metrics.listen, exporter, &mut tasks).await?;
+    let waits = Box::new(RtnlPoller(rtnl_waiting));
+    let mut polls = poll::start(config, vec![waits]).map_err(failed("pollers"))?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(RunError::Runtime)?;
     // It runs while the ring is read: each look tells when it was.

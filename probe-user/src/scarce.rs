@@ -5,7 +5,14 @@
 //! So these few are noted where something is opened, per thread, and asked for by whoever would
 //! conclude something from what is not there.
 
-use std::{cell::Cell, io};
+use std::{
+    cell::Cell,
+    io,
+    time::{Duration, Instant},
+};
+
+/// One that comes and goes is not told of more often than this.
+const SAY_EVERY: Duration = Duration::from_secs(60);
 
 thread_local! {
     static REFUSED: Cell<Option<i32>> = const { Cell::new(None) };
@@ -38,6 +45,41 @@ pub fn watch<T>(work: impl FnOnce() -> T) -> (T, Option<io::Error>) {
 pub fn whole<T>(look: impl FnOnce() -> Option<T>) -> Option<T> {
     let (seen, refused) = watch(look);
     seen.filter(|_| refused.is_none())
+}
+
+/// A time in which something fails for want of something, told once when it begins and once when it is
+/// over.
+pub struct Want {
+    what: &'static str,
+    since: Option<Instant>,
+    told: Option<Instant>,
+}
+
+impl Want {
+    /// Nothing is wanted yet. `what` is what would fail.
+    #[must_use]
+    pub fn of(what: &'static str) -> Self {
+        Self { what, since: None, told: None }
+    }
+
+    /// It failed.
+    pub fn fails(&mut self, error: &io::Error) {
+        let (what, now) = (self.what, Instant::now());
+        if self.since.is_none() && self.told.is_none_or(|told| now - told >= SAY_EVERY) {
+            self.told = Some(now);
+            log::warn!("{what}: {error}; it is tried again until that passes");
+        }
+        self.since.get_or_insert(now);
+    }
+
+    /// It worked.
+    pub fn works(&mut self) {
+        if let Some(since) = self.since.take()
+            && self.told.is_some_and(|told| told >= since)
+        {
+            log::info!("{}: works again after {} s", self.what, since.elapsed().as_secs());
+        }
+    }
 }
 
 #[cfg(test)]

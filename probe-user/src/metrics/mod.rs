@@ -13,9 +13,11 @@ use crate::{
     findings::Severity,
     signals::{SIGNALS, netlink, tc},
     sinks::{self, persist::Reason, stdout},
+    source::poll,
     symbols::Outcome,
 };
 
+mod door;
 mod histograms;
 pub mod http;
 mod observe;
@@ -39,11 +41,13 @@ pub struct Metrics {
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     polled: IntCounterVec,
+    poll_failures: IntCounterVec,
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
     pub sink_failures: IntCounterVec,
     pub scrapes: IntCounter,
+    pub accept_failures: IntCounter,
     pub histograms: Histograms,
 }
 
@@ -146,6 +150,11 @@ impl Metrics {
                 "Facts looked up by pollers, by kind.",
                 &["fact"],
             )?,
+            poll_failures: counters(
+                "nodeprobe_poll_failures_total",
+                "Looks of a poller that were not whole for want of fds or memory.",
+                &["poller"],
+            )?,
             symbolized: counters(
                 "nodeprobe_symbolized_frames_total",
                 "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
@@ -166,6 +175,10 @@ impl Metrics {
                 &["sink", "reason"],
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
+            accept_failures: counter(
+                "nodeprobe_metrics_accept_failures_total",
+                "Times a connection to the metrics endpoint could not be taken in, mostly for want of fds.",
+            )?,
             histograms: Histograms::new(r)?,
             registry: registry.clone(),
         };
@@ -203,6 +216,9 @@ impl Metrics {
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
         }
+        for poller in poll::NAMES {
+            self.poll_failures.with_label_values(&[poller]);
+        }
         for signal in SIGNALS {
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
@@ -228,6 +244,11 @@ impl Metrics {
     /// Counts a fact that a poller looked up.
     pub fn polled(&self, fact: &str) {
         self.polled.with_label_values(&[fact]).inc();
+    }
+
+    /// Counts a look of a poller that was not whole.
+    pub fn poll_failed(&self, poller: &str) {
+        self.poll_failures.with_label_values(&[poller]).inc();
     }
 
     /// Counts a record that could not be decoded.
