@@ -101,6 +101,9 @@ pub enum Fact {
     FdRound(FdRound),
     /// Tasks of every cgroup that has a limit on them.
     CgroupTasks(LimitedCgroups),
+    /// A poller, by its name, had no fd or no memory left to look with: what it did not tell of is
+    /// unknown, not gone.
+    Blind(&'static str),
 }
 
 /// Every cgroup with a `pids.max`.
@@ -136,7 +139,7 @@ pub struct NodeTasks {
 }
 
 impl Fact {
-    /// Every label [`Fact::label`] can return.
+    /// Every label of what can be seen.
     pub const LABELS: [&'static str; 5] =
         ["node_tasks", "process_fds", "fd_round", "cgroup_tasks", "rtnl_waiting"];
 
@@ -149,6 +152,7 @@ impl Fact {
             Self::FdRound(_) => Self::LABELS[2],
             Self::CgroupTasks(_) => Self::LABELS[3],
             Self::RtnlWaiting(_) => Self::LABELS[4],
+            Self::Blind(_) => "blind",
         }
     }
 }

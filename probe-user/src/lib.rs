@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod pipeline;
 pub mod probe;
 pub mod run;
+mod scarce;
 pub mod signals;
 pub mod sinks;
 pub mod source;

@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     decode::decode,
     enrich::Enricher,
-    event::{Body, BootNs, Event},
+    event::{Body, BootNs, Event, Fact},
     findings::{Condition, Finding, State, book::Book, clock::Clock},
     metrics::Metrics,
     signals::{Detector, SIGNALS, kind_label},
@@ -75,8 +75,10 @@ impl Pipeline {
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
     pub fn fact(&mut self, event: &Event, outlets: &[&Outlet]) {
-        if let Body::Polled(fact) = &event.body {
-            self.metrics.polled(fact.label());
+        match &event.body {
+            Body::Polled(Fact::Blind(poller)) => self.metrics.poll_failed(poller),
+            Body::Polled(fact) => self.metrics.polled(fact.label()),
+            _ => {}
         }
         self.enricher.remember(event);
         for detector in &mut self.detectors {

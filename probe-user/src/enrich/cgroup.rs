@@ -14,6 +14,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
+use crate::scarce;
+
 /// File handle type of kernfs, `FILEID_KERNFS` in include/linux/exportfs.h.
 const FILEID_KERNFS: libc::c_int = 0xfe;
 
@@ -70,7 +72,7 @@ impl PidsHierarchy {
     /// Id of the cgroup a process is in now.
     #[must_use]
     pub fn of_process(&self, pid: u32) -> Option<u64> {
-        let text = fs::read(format!("/proc/{pid}/cgroup")).ok()?;
+        let text = scarce::noted(fs::read(format!("/proc/{pid}/cgroup"))).ok()?;
         let path = Path::new(OsStr::from_bytes(process_path(&text, self.v1)?));
         let below = path.strip_prefix("/").ok()?;
         // Outside the root of this process's cgroup namespace a path begins with `/..`.
@@ -98,7 +100,7 @@ impl PidsHierarchy {
             )
         };
         if fd < 0 {
-            return Err(io::Error::last_os_error());
+            return scarce::noted(Err(io::Error::last_os_error()));
         }
         // SAFETY: the kernel just returned this fd and nobody else owns it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
@@ -108,7 +110,7 @@ impl PidsHierarchy {
 /// The number in a file of cgroupfs; `None` for `max`, for nonsense and for a file that is not there.
 #[must_use]
 pub fn number_in(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim_ascii_end().parse().ok()
+    scarce::noted(fs::read_to_string(file)).ok()?.trim_ascii_end().parse().ok()
 }
 
 /// Directories of the groups right below a group; none where it is gone.
@@ -118,7 +120,7 @@ pub fn children(group: &Path) -> Vec<PathBuf> {
     if fs::metadata(group).is_ok_and(|metadata| metadata.nlink() == 2) {
         return Vec::new();
     }
-    let entries = fs::read_dir(group).into_iter().flatten().flatten();
+    let entries = scarce::noted(fs::read_dir(group)).into_iter().flatten().flatten();
     let directories = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     directories.map(|entry| entry.path()).collect()
 }

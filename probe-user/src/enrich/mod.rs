@@ -15,6 +15,7 @@ use crate::{
         Condition, Evidence,
         clock::{Clock, boot_now},
     },
+    scarce,
     signals::{
         fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
         netlink::{NetlinkChange, birthplace},
@@ -31,7 +32,7 @@ pub mod misses;
 mod netns;
 pub mod node;
 mod process;
-mod read;
+pub mod read;
 pub mod subject;
 #[cfg(test)]
 mod testing;
@@ -189,7 +190,9 @@ impl Enricher {
             Some(id) => self.cgroup_path(id)?.to_owned(),
             None => "/".into(),
         };
-        let mut consumers = consumers::below(self.hierarchy.as_ref()?, &path, total);
+        let hierarchy = self.hierarchy.as_ref()?;
+        // The most of those that could be read need not be the most.
+        let mut consumers = scarce::whole(|| Some(consumers::below(hierarchy, &path, total)))?;
         for consumer in &mut consumers.groups {
             consumer.identity = self.identity_of_path(&consumer.path);
         }
@@ -221,14 +224,17 @@ impl Enricher {
     }
 
     fn cgroup_path(&mut self, id: u64) -> Option<&str> {
-        let (hierarchy, misses) = (&self.hierarchy, &mut self.misses);
-        let path = self.paths.get_or_insert(id, || {
-            let path = hierarchy.as_ref().and_then(|hierarchy| hierarchy.path_of(id));
+        if !self.paths.contains(&id) {
+            let look = || self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.path_of(id));
+            let (path, refused) = scarce::watch(look);
             if path.is_none() {
-                misses.count(Lookup::Cgroup);
+                self.misses.count(Lookup::Cgroup);
             }
-            path
-        });
-        path.as_deref()
+            if refused.is_some() {
+                return None;
+            }
+            self.paths.put(id, path);
+        }
+        self.paths.get(&id)?.as_deref()
     }
 }

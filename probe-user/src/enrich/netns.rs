@@ -14,7 +14,7 @@ use super::{
     process::proc::{KTHREADD, Proc},
     subject::{Identity, NetnsOwner},
 };
-use crate::event::BootNs;
+use crate::{event::BootNs, scarce};
 
 /// Owners remembered (a node has some hundred pods).
 const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1_023);
@@ -87,9 +87,12 @@ impl NetnsOwners {
             self.listed_at = now;
         }
         let members = self.members.get(&netns)?;
-        let told = members.iter().filter_map(|pid| tell(*pid, netns, at, sources));
-        let (witness, owner) = told.min_by_key(|(witness, owner)| {
-            (!matches!(owner, NetnsOwner::Pod(_)), witness.started)
+        // The oldest of those that could be read need not be the oldest.
+        let (witness, owner) = scarce::whole(|| {
+            let told = members.iter().filter_map(|pid| tell(*pid, netns, at, sources));
+            told.min_by_key(|(witness, owner)| {
+                (!matches!(owner, NetnsOwner::Pod(_)), witness.started)
+            })
         })?;
         self.known.put(netns, (witness, owner.clone()));
         Some(owner)

@@ -1,9 +1,9 @@
 //! Limits of the whole node on the number of tasks.
 
-use std::fs;
+use std::{fs::File, io};
 
-use super::subject::NodeLimit;
-use crate::event::NodeTasks;
+use super::{read, subject::NodeLimit};
+use crate::{event::NodeTasks, scarce};
 
 /// Pids below this are not given out again once passed, `RESERVED_PIDS` in include/linux/threads.h.
 const RESERVED_PIDS: u64 = 300;
@@ -11,18 +11,36 @@ const RESERVED_PIDS: u64 = 300;
 /// The limit on tasks that this node has all but reached.
 #[must_use]
 pub fn reached_limit() -> Option<NodeLimit> {
-    reached(&tasks()?)
+    reached(&NodeFiles::open().ok()?.tasks()?)
 }
 
-/// Tasks of this node and the limits on them.
-#[must_use]
-pub fn tasks() -> Option<NodeTasks> {
-    let text = |path| fs::read_to_string(path).unwrap_or_default();
-    parse(
-        &text("/proc/loadavg"),
-        &text("/proc/sys/kernel/threads-max"),
-        &text("/proc/sys/kernel/pid_max"),
-    )
+/// The files that tell tasks of this node and the limits on them.
+pub struct NodeFiles {
+    loadavg: File,
+    threads_max: File,
+    pid_max: File,
+}
+
+impl NodeFiles {
+    /// Opens them.
+    ///
+    /// # Errors
+    /// When one cannot be opened.
+    pub fn open() -> io::Result<Self> {
+        let open = |path| scarce::noted(File::open(path));
+        Ok(Self {
+            loadavg: open("/proc/loadavg")?,
+            threads_max: open("/proc/sys/kernel/threads-max")?,
+            pid_max: open("/proc/sys/kernel/pid_max")?,
+        })
+    }
+
+    /// What they say now.
+    #[must_use]
+    pub fn tasks(&self) -> Option<NodeTasks> {
+        let Self { loadavg, threads_max, pid_max } = self;
+        parse(&read::again(loadavg)?, &read::again(threads_max)?, &read::again(pid_max)?)
+    }
 }
 
 fn parse(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeTasks> {

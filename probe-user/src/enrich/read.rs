@@ -3,9 +3,14 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
 };
+
+use crate::scarce;
+
+/// More than the files of a few numbers have (bytes).
+const SMALL: usize = 256;
 
 /// The first bytes of a file, up to `most`.
 ///
@@ -29,9 +34,18 @@ pub fn whole(path: &Path, most: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The text of a small file of /proc that is open, from its beginning: it tells what is now.
+#[must_use]
+pub fn again(file: &File) -> Option<String> {
+    let mut bytes = [0; SMALL];
+    let length = file.read_at(&mut bytes, 0).ok()?;
+    Some(String::from_utf8_lossy(bytes.get(..length)?).into_owned())
+}
+
 /// Opens a regular file; a FIFO in its place would keep others waiting for a writer.
 fn open(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path);
+    let file = scarce::noted(opened)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 

@@ -11,7 +11,10 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
-use super::Metrics;
+use super::{
+    Metrics,
+    door::{Door, Guest},
+};
 use crate::{
     probe::counters::Counters,
     supervise::{
@@ -82,27 +85,25 @@ fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
     response
 }
 
-/// Serves until the listener fails.
+/// Serves without end.
 ///
 /// # Errors
-/// The listener's.
-pub async fn serve(
+/// None that is known of.
+pub fn serve(
     listener: TcpListener,
     exporter: Arc<Exporter>,
     clients: Spawner,
-) -> io::Result<()> {
+) -> impl Future<Output = io::Result<()>> {
+    // Before anything else of the agent may take its fd.
+    let door = Door::new(listener, exporter.metrics.accept_failures.clone());
+    receive(door, exporter, clients)
+}
+
+async fn receive(mut door: Door, exporter: Arc<Exporter>, clients: Spawner) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
-        let (stream, _) = match listener.accept().await {
-            Ok(accepted) => accepted,
-            // A node out of fds: the listener itself is well, and the next try may work.
-            Err(error) => {
-                log::warn!("metrics: accept: {error}");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-                continue;
-            }
-        };
+        let Guest { stream, hurried } = door.accept().await;
         let exporter = Arc::clone(&exporter);
         clients.spawn(CLIENT, async move {
             let service = service_fn(|request| {
@@ -113,6 +114,7 @@ pub async fn serve(
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADERS)
                 .max_buf_size(16 * 1024)
+                .keep_alive(!hurried)
                 .serve_connection(TokioIo::new(stream), service);
             // How a client goes away is its own affair.
             let _ = timeout(LONGEST, connection).await;

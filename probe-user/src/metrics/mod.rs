@@ -12,9 +12,12 @@ use crate::{
     event::Fact,
     findings::Severity,
     signals::{SIGNALS, netlink, tc},
+    sinks::{self, persist::Reason, stdout},
+    source::poll,
     symbols::Outcome,
 };
 
+mod door;
 mod histograms;
 pub mod http;
 mod loops;
@@ -40,10 +43,13 @@ pub struct Metrics {
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     polled: IntCounterVec,
+    poll_failures: IntCounterVec,
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
+    pub sink_failures: IntCounterVec,
     pub scrapes: IntCounter,
+    pub accept_failures: IntCounter,
     pub histograms: Histograms,
     pub loops: Loops,
 }
@@ -147,6 +153,11 @@ impl Metrics {
                 "Facts looked up by pollers, by kind.",
                 &["fact"],
             )?,
+            poll_failures: counters(
+                "nodeprobe_poll_failures_total",
+                "Looks of a poller that were not whole for want of fds or memory.",
+                &["poller"],
+            )?,
             symbolized: counters(
                 "nodeprobe_symbolized_frames_total",
                 "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
@@ -158,10 +169,19 @@ impl Metrics {
             )?,
             sink_findings: counters(
                 "nodeprobe_sink_findings_total",
-                "Findings handed to a sink, by outcome.",
+                "Findings handed to a sink, by outcome: queued = written + those that wait.",
                 &["sink", "outcome"],
             )?,
+            sink_failures: counters(
+                "nodeprobe_sink_write_failures_total",
+                "Writes of a sink that failed and are tried again, by reason.",
+                &["sink", "reason"],
+            )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
+            accept_failures: counter(
+                "nodeprobe_metrics_accept_failures_total",
+                "Times a connection to the metrics endpoint could not be taken in, mostly for want of fds.",
+            )?,
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             registry: registry.clone(),
@@ -191,8 +211,17 @@ impl Metrics {
         for lookup in Lookup::ALL {
             self.enrich_misses.with_label_values(&[lookup.label()]);
         }
+        for outcome in sinks::OUTCOMES {
+            self.sink_findings.with_label_values(&[stdout::NAME, outcome]);
+        }
+        for reason in Reason::LABELS {
+            self.sink_failures.with_label_values(&[stdout::NAME, reason]);
+        }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);
+        }
+        for poller in poll::NAMES {
+            self.poll_failures.with_label_values(&[poller]);
         }
         for signal in SIGNALS {
             for (_, kind) in signal.kinds {
@@ -219,6 +248,11 @@ impl Metrics {
     /// Counts a fact that a poller looked up.
     pub fn polled(&self, fact: &str) {
         self.polled.with_label_values(&[fact]).inc();
+    }
+
+    /// Counts a look of a poller that was not whole.
+    pub fn poll_failed(&self, poller: &str) {
+        self.poll_failures.with_label_values(&[poller]).inc();
     }
 
     /// Counts a record that could not be decoded.

@@ -38,7 +38,9 @@ fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
     let part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
     let mut supervisor = Supervisor::new(Arc::clone(&metrics));
     let sink = sinks::start("test", part, Arc::clone(&metrics), &mut supervisor, move |findings| {
-        findings.for_each(|finding| keep.send(finding).unwrap());
+        while let Some(finding) = findings.next() {
+            keep.send(finding).unwrap();
+        }
         Ok(())
     });
     let config = Config::default();

@@ -66,19 +66,19 @@ impl Agent {
         let format = config.output.format;
         let of_sink = Arc::clone(&metrics);
         let stdout =
-            sinks::start(stdout::NAME, stdout::PART, of_sink, &mut supervisor, move |findings| {
-                stdout::run(format, findings)
+            sinks::start(stdout::NAME, stdout::PART, of_sink, &mut supervisor, move |inlet| {
+                stdout::run(format, &inlet)
             });
         let stdout = stdout.map_err(failed("sink stdout"))?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
-        let waits = Box::new(RtnlPoller(rtnl_waiting));
-        let polls = poll::start(config, vec![waits], &mut supervisor);
-        let polls = polls.map_err(failed("pollers"))?;
         kernel_log::start(&mut ebpf, &mut supervisor);
         let health = Arc::new(Health::default());
         let exporter =
             Exporter { metrics: Arc::clone(&metrics), counters, health: Arc::clone(&health) };
         let address = serve_metrics(config.metrics.listen, exporter, &mut supervisor).await?;
+        let waits = Box::new(RtnlPoller(rtnl_waiting));
+        let polls = poll::start(config, vec![waits], &mut supervisor);
+        let polls = polls.map_err(failed("pollers"))?;
         let stop = Stop::new().map_err(RunError::Runtime)?;
         let notifier = Notifier::from_env();
         // It runs while the ring is read: each look tells when it was.

@@ -5,6 +5,7 @@ use std::{
     io,
     sync::{
         Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread,
@@ -21,6 +22,7 @@ use crate::{
 
 pub mod human;
 pub mod json;
+pub mod persist;
 pub mod stdout;
 
 /// Findings that may wait for one sink; more are counted and dropped.
@@ -29,21 +31,16 @@ const QUEUE: usize = 1_024;
 /// How often an ending sink is looked at.
 const POLL: Duration = Duration::from_millis(5);
 
-/// What a sink has to write. It waits for findings, and ends with the queue.
-pub struct Queue {
-    findings: Receiver<Arc<Finding>>,
-    beat: Heartbeat,
-}
+/// What becomes of a finding at a sink, as metric labels: `queued` is `written` and what waits.
+pub const OUTCOMES: [&str; 4] = ["queued", "dropped", "closed", "written"];
 
-impl Iterator for Queue {
-    type Item = Arc<Finding>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.beat.rest();
-        let finding = self.findings.recv().ok()?;
-        self.beat.turn();
-        Some(finding)
-    }
+/// Numbers that both ends of a queue know.
+#[derive(Default)]
+struct Tally {
+    waiting: AtomicU64,
+    lost: AtomicU64,
+    /// Of the lost, those that were said to be.
+    told: AtomicU64,
 }
 
 /// Why a sink did not end well.
@@ -59,18 +56,84 @@ pub enum SinkError {
 pub struct Outlet {
     name: &'static str,
     queue: SyncSender<Arc<Finding>>,
+    tally: Arc<Tally>,
     metrics: Arc<Metrics>,
 }
 
 impl Outlet {
     /// Queues a finding without ever waiting.
     pub fn send(&self, finding: &Arc<Finding>) {
+        self.tally.waiting.fetch_add(1, Relaxed);
         let outcome = match self.queue.try_send(Arc::clone(finding)) {
-            Ok(()) => "queued",
-            Err(TrySendError::Full(_)) => "dropped",
+            Ok(()) => return self.count("queued"),
+            Err(TrySendError::Full(_)) => {
+                self.lose();
+                "dropped"
+            }
             Err(TrySendError::Disconnected(_)) => "closed",
         };
+        self.tally.waiting.fetch_sub(1, Relaxed);
+        self.count(outcome);
+    }
+
+    fn lose(&self) {
+        // Said once, until the sink has said how many there were.
+        if self.tally.lost.fetch_add(1, Relaxed) == self.tally.told.load(Relaxed) {
+            log::warn!("{}: takes nothing: {QUEUE} findings wait, more are lost", self.name);
+        }
+    }
+
+    fn count(&self, outcome: &str) {
         self.metrics.sink_findings.with_label_values(&[self.name, outcome]).inc();
+    }
+}
+
+/// The far end of a queue, for the thread that writes.
+pub struct Inlet {
+    name: &'static str,
+    queue: Receiver<Arc<Finding>>,
+    tally: Arc<Tally>,
+    metrics: Arc<Metrics>,
+    beat: Heartbeat,
+}
+
+impl Inlet {
+    /// Waits for the next finding; `None` when there will be none any more.
+    pub fn next(&self) -> Option<Arc<Finding>> {
+        self.beat.rest();
+        let finding = self.queue.recv().ok()?;
+        self.beat.turn();
+        Some(finding)
+    }
+
+    /// Name of the sink.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Counts the finding in hand as written.
+    pub fn written(&self) {
+        self.tally.waiting.fetch_sub(1, Relaxed);
+        self.metrics.sink_findings.with_label_values(&[self.name, "written"]).inc();
+    }
+
+    /// Counts a write that failed and is to be tried again.
+    pub fn failed(&self, reason: persist::Reason) {
+        self.metrics.sink_failures.with_label_values(&[self.name, reason.label()]).inc();
+    }
+
+    /// Findings not written yet, the one in hand among them.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.tally.waiting.load(Relaxed)
+    }
+
+    /// Findings that were lost for want of room since it was last asked.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        let lost = self.tally.lost.load(Relaxed);
+        lost - self.tally.told.swap(lost, Relaxed)
     }
 }
 
@@ -89,12 +152,15 @@ pub fn start(
     part: Part,
     metrics: Arc<Metrics>,
     supervisor: &mut Supervisor,
-    work: impl FnOnce(Queue) -> io::Result<()> + Send + 'static,
+    work: impl FnOnce(Inlet) -> io::Result<()> + Send + 'static,
 ) -> io::Result<Running> {
     let (queue, findings) = sync_channel(QUEUE);
-    let thread = supervisor
-        .thread(part, 128 * 1024, move |beat| work(Queue { findings, beat: beat.clone() }))?;
-    Ok(Running { outlet: Outlet { name, queue, metrics }, thread })
+    let tally = Arc::<Tally>::default();
+    let outlet = Outlet { name, queue, tally: Arc::clone(&tally), metrics: Arc::clone(&metrics) };
+    let thread = supervisor.thread(part, 128 * 1024, move |beat| {
+        work(Inlet { name, queue: findings, tally, metrics, beat: beat.clone() })
+    })?;
+    Ok(Running { outlet, thread })
 }
 
 impl Running {
@@ -133,8 +199,10 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (seen, all) = channel();
         let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |findings| {
-            findings.for_each(|finding| seen.send(finding.id.clone()).unwrap());
+        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |inlet| {
+            while let Some(finding) = inlet.next() {
+                seen.send(finding.id.clone()).unwrap();
+            }
             Ok(())
         });
         let sink = sink.unwrap();
@@ -149,7 +217,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new().unwrap());
         let (release, stuck) = channel::<()>();
         let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |_findings| {
+        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |_inlet| {
             let _ = stuck.recv();
             Ok(())
         });

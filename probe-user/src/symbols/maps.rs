@@ -7,6 +7,8 @@ use std::{
     path::PathBuf,
 };
 
+use crate::scarce;
+
 /// Most of a process's maps that is read (bytes).
 const MOST: u64 = 4 * 1024 * 1024;
 
@@ -49,7 +51,7 @@ impl Mapping {
             if !found.is_file() || !(any_inode || found.ino() == self.inode) {
                 return Err(io::ErrorKind::NotFound.into());
             }
-            File::open(path)
+            scarce::noted(File::open(path))
         };
         open(mapped.into(), true).or_else(|_| open(rooted.into(), false))
     }
@@ -60,7 +62,7 @@ impl Mapping {
 /// # Errors
 /// When the process is gone or may not be looked at.
 pub fn of_process(pid: u32) -> io::Result<Vec<Mapping>> {
-    let file = File::open(format!("/proc/{pid}/maps"))?.take(MOST);
+    let file = scarce::noted(File::open(format!("/proc/{pid}/maps")))?.take(MOST);
     let mut mappings = Vec::new();
     for line in BufReader::new(file).split(b'\n') {
         mappings.extend(mapping_in(&String::from_utf8_lossy(&line?)));

@@ -2,6 +2,7 @@
 //! nobody needs any more, so that a stack that was looked up is the one that was asked for.
 
 use std::{
+    collections::VecDeque,
     fs,
     sync::{
         Arc, Mutex,
@@ -14,12 +15,19 @@ use aya::maps::{MapData, StackTraceMap};
 use prometheus::IntCounterVec;
 use rustc_hash::FxHashSet;
 
+use crate::scarce;
+
 use super::{Known, Outcome, Site, Trace, lock, stack};
 use crate::supervise::{End, Part, Turns, heartbeat::Heartbeat};
 
 /// How often stacks of processes that are gone are forgotten. A finding about a process that ended
 /// resolves before that, or has said its stacks.
 const SWEEP: Duration = Duration::from_secs(60);
+
+/// How soon what there was no fd for is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Stacks that may wait for that.
+const MOST_REFUSED: usize = 64;
 
 /// The thread. A file of another process may keep it waiting, which a restart would not change; only
 /// names are missing meanwhile.
@@ -40,18 +48,20 @@ pub fn work(
 ) {
     let count = |outcome: Outcome| outcomes.with_label_values(&[outcome.label()]).inc();
     let mut swept = Instant::now();
+    let mut refused = Refused::default();
     loop {
         beat.rest();
-        let asked = queue.recv_timeout(SWEEP);
+        let asked = queue.recv_timeout(refused.patience());
         beat.turn();
         match asked {
-            Ok(site) => {
-                let trace = trace(&stacks, site, count);
-                lock(known).sites.put(site, Some(Arc::new(trace)));
-            }
+            Ok(site) => refused.extend(look(&stacks, site, known, count)),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
+        refused.try_again(|site| {
+            let wanted = lock(known).sites.contains(&site);
+            wanted.then(|| look(&stacks, site, known, count))?
+        });
         if swept.elapsed() >= SWEEP {
             forget_dead(known);
             swept = Instant::now();
@@ -61,6 +71,55 @@ pub fn work(
             let _ = stacks.remove(&id);
         }
     }
+}
+
+/// Stacks that there was no fd for.
+struct Refused {
+    sites: VecDeque<Site>,
+    tried: Instant,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self { sites: VecDeque::new(), tried: Instant::now() }
+    }
+}
+
+impl Refused {
+    fn extend(&mut self, site: Option<Site>) {
+        self.sites.extend(site.filter(|_| self.sites.len() < MOST_REFUSED));
+    }
+
+    /// How long to wait for other work.
+    fn patience(&self) -> Duration {
+        if self.sites.is_empty() { SWEEP } else { AGAIN }
+    }
+
+    /// Looks up what waits, until `look` returns one that is refused again.
+    fn try_again(&mut self, look: impl Fn(Site) -> Option<Site>) {
+        if self.tried.elapsed() < AGAIN {
+            return;
+        }
+        self.tried = Instant::now();
+        while let Some(site) = self.sites.pop_front() {
+            if let Some(site) = look(site) {
+                self.sites.push_front(site);
+                return;
+            }
+        }
+    }
+}
+
+/// Looks a stack up; returns it when there was no fd to look with.
+fn look(
+    stacks: &StackTraceMap<MapData>,
+    site: Site,
+    known: &Mutex<Known>,
+    count: impl Fn(Outcome),
+) -> Option<Site> {
+    let (trace, refused) = scarce::watch(|| trace(stacks, site, count));
+    lock(known).sites.put(site, Some(Arc::new(trace)));
+    refused.map(|_| site)
 }
 
 fn trace(stacks: &StackTraceMap<MapData>, site: Site, count: impl Fn(Outcome)) -> Trace {

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use super::super::subject::Identity;
+use crate::scarce;
 
 /// Entries of a directory that are looked at; a node has some hundred pods.
 const MOST: usize = 8_192;
@@ -29,7 +30,7 @@ pub fn name(root: &Path, identity: &mut Identity) {
 /// The words, parted by underscores, before the ending of the one entry that has it. No name in
 /// Kubernetes has an underscore (RFC 1123).
 fn find<const N: usize>(directory: &Path, end: &str) -> Option<[String; N]> {
-    let entries = fs::read_dir(directory).ok()?.take(MOST).filter_map(Result::ok);
+    let entries = scarce::noted(fs::read_dir(directory)).ok()?.take(MOST).filter_map(Result::ok);
     let name = entries.map(|entry| entry.file_name()).find_map(|name| {
         let name = name.to_str()?.strip_suffix(end)?;
         Some(name.split('_').map(str::to_owned).collect::<Vec<_>>())

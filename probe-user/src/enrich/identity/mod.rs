@@ -9,6 +9,7 @@ use super::{
     misses::{Lookup, Misses},
     subject::Identity,
 };
+use crate::scarce;
 
 mod kubelet;
 pub mod path;
@@ -37,8 +38,10 @@ impl Identities {
             return identity.clone();
         }
         let mut identity = path::parse(path);
-        self.name(&mut identity, misses);
-        self.known.put(path.into(), identity.clone());
+        let ((), refused) = scarce::watch(|| self.name(&mut identity, misses));
+        if refused.is_none() {
+            self.known.put(path.into(), identity.clone());
+        }
         identity
     }
 

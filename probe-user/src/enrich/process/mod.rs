@@ -13,6 +13,7 @@ use super::{
 use crate::{
     event::{BootNs, Comm, Context},
     findings::clock::Clock,
+    scarce,
 };
 
 mod cmdline;
@@ -78,11 +79,12 @@ impl Processes {
         if pid == 0 || self.seen.get(&pid).is_some_and(known) || !self.may_look(now) {
             return;
         }
-        let facts = self.look(pid).ok().filter(|facts| facts.started <= at);
+        let (facts, refused) = scarce::watch(|| self.look(pid).ok());
+        let facts = facts.filter(|facts| facts.started <= at);
         if facts.is_none() {
             misses.count(Lookup::Process);
-            // The process may have been seen in better days.
-            if self.seen.peek(&pid).is_some_and(|sight| sight.vouches(at)) {
+            // The process may have been seen in better days, or be seen when fds are to be had.
+            if refused.is_some() || self.seen.peek(&pid).is_some_and(|sight| sight.vouches(at)) {
                 return;
             }
         }

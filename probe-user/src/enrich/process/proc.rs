@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{super::read, cmdline};
-use crate::event::BootNs;
+use crate::{event::BootNs, scarce};
 
 /// Longest file of /proc that is read (bytes).
 const LONGEST: usize = 16_384;
@@ -123,7 +123,7 @@ impl Proc {
     /// The processes there are, in no order.
     #[must_use]
     pub fn pids(&self) -> Vec<u32> {
-        let entries = self.root.as_ref().and_then(|root| fs::read_dir(root).ok());
+        let entries = self.root.as_ref().and_then(|root| scarce::noted(fs::read_dir(root)).ok());
         let names = entries.into_iter().flatten().filter_map(|entry| Some(entry.ok()?.file_name()));
         names.filter_map(|name| name.to_str()?.parse().ok()).take(MOST).collect()
     }

@@ -38,13 +38,20 @@ pub struct FdDetector {
     config: FdConfig,
     holders: Bounded<Holder, History>,
     left_out: u64,
+    /// When a poller last could not look: what holds went on holding for all that is known.
+    blind_at: BootNs,
 }
 
 impl FdDetector {
     /// A detector with the thresholds of `config`.
     #[must_use]
     pub fn new(config: &FdConfig) -> Self {
-        Self { config: config.clone(), holders: Bounded::new(MOST_PROCESSES), left_out: 0 }
+        Self {
+            config: config.clone(),
+            holders: Bounded::new(MOST_PROCESSES),
+            left_out: 0,
+            blind_at: 0,
+        }
     }
 
     fn process(&mut self, context: Context, fds: &ProcessFds, out: &mut Vec<Condition>) {
@@ -80,6 +87,7 @@ impl Detector for FdDetector {
         match &event.body {
             Body::Polled(Fact::ProcessFds(fds)) => self.process(event.context, fds, out),
             Body::Polled(Fact::FdRound(round)) => self.round(event.context.at, round, out),
+            Body::Polled(Fact::Blind(_)) => self.blind_at = event.context.at,
             _ => {}
         }
     }
@@ -88,7 +96,7 @@ impl Detector for FdDetector {
         let config = &self.config;
         let patience = config.poll.ns().saturating_mul(ROUNDS).saturating_add(SLACK);
         self.holders.retain(|holder, history| {
-            let known = now.saturating_sub(history.who.at) <= patience;
+            let known = now.saturating_sub(history.who.at.max(self.blind_at)) <= patience;
             if known {
                 judge(config, *holder, history, now, out);
             }

@@ -104,11 +104,13 @@ pub(super) struct Headroom {
     /// By the cgroup's id, or one of the node's keys.
     limits: Bounded<u64, Watched>,
     unvisited: u64,
+    /// When a poller last could not look: what holds went on holding for all that is known.
+    blind_at: BootNs,
 }
 
 impl Headroom {
     pub(super) fn new() -> Self {
-        Self { limits: Bounded::new(MOST_LIMITS), unvisited: 0 }
+        Self { limits: Bounded::new(MOST_LIMITS), unvisited: 0, blind_at: 0 }
     }
 
     /// Takes what a poller saw at `at`; what began or got worse goes to `out`.
@@ -133,6 +135,7 @@ impl Headroom {
                     out.extend(self.cgroup(at, tasks, config));
                 }
             }
+            Fact::Blind(_) => self.blind_at = at,
             Fact::ProcessFds(_) | Fact::FdRound(_) | Fact::RtnlWaiting(_) => {}
         }
     }
@@ -172,7 +175,7 @@ impl Headroom {
     pub(super) fn tick(&mut self, now: BootNs, config: &ForkConfig, out: &mut Vec<Condition>) {
         let keep = config.poll.ns().saturating_mul(3);
         self.limits.retain(|key, watched| {
-            let known = now.saturating_sub(watched.latest) <= keep;
+            let known = now.saturating_sub(watched.latest.max(self.blind_at)) <= keep;
             if known && let Some(severity) = watched.raised {
                 out.push(watched.condition(*key, severity, now, config));
             }

@@ -8,16 +8,17 @@
 //! files, 4 getdents64.
 
 use std::{
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use super::{Poller, of_node};
+use super::{NAMES, Poller, of_node};
 use crate::{
     config::fd::FdConfig,
-    enrich::cgroup::PidsHierarchy,
+    enrich::{cgroup::PidsHierarchy, read},
     event::{Body, BootNs, Context, Event, Fact, FdRound, NodeFiles, ProcessFds},
+    scarce,
 };
 
 mod kinds;
@@ -44,6 +45,8 @@ pub struct FdPoller {
     hierarchy: Option<PidsHierarchy>,
     /// The first process that the last round left out.
     resume: u32,
+    /// `/proc/sys/fs/file-nr`, open all the time: no fd is needed to see that there are none left.
+    file_nr: Option<File>,
 }
 
 impl FdPoller {
@@ -58,6 +61,7 @@ impl FdPoller {
             most_processes: MOST_PROCESSES,
             hierarchy: PidsHierarchy::find(),
             resume: 0,
+            file_nr: File::open("/proc/sys/fs/file-nr").ok(),
         }
     }
 
@@ -65,21 +69,25 @@ impl FdPoller {
     /// looked at and left out.
     fn count_all(&mut self, at: BootNs, until: Instant, facts: &mut Vec<Event>) -> (u64, u64) {
         let pids = self.pids();
-        let mut looked_at = 0;
+        let (mut looked_at, mut refused) = (0, 0);
         for pid in &pids {
             if looked_at >= self.most_processes || Instant::now() > until {
                 self.resume = *pid;
                 break;
             }
             looked_at += 1;
-            facts.extend(self.process(at, *pid));
+            let (told, want) = scarce::watch(|| self.process(at, *pid));
+            match want {
+                None => facts.extend(told),
+                Some(_) => refused += 1,
+            }
         }
-        (looked_at as u64, (pids.len() - looked_at) as u64)
+        ((looked_at - refused) as u64, (pids.len() - looked_at + refused) as u64)
     }
 
     /// All processes, in the order they have their turn.
     fn pids(&self) -> Vec<u32> {
-        let Ok(entries) = fs::read_dir(&self.proc) else { return Vec::new() };
+        let Ok(entries) = scarce::noted(fs::read_dir(&self.proc)) else { return Vec::new() };
         let mut pids: Vec<u32> =
             entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
         pids.sort_unstable();
@@ -121,7 +129,7 @@ impl FdPoller {
                 break;
             }
             let directory = self.proc.join(context.pid.to_string());
-            fds.kinds = kinds::of(&directory, fds.open);
+            fds.kinds = scarce::whole(|| kinds::of(&directory, fds.open));
             context.cgroup =
                 self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.of_process(context.pid));
             done += 1;
@@ -131,6 +139,10 @@ impl FdPoller {
 }
 
 impl Poller for FdPoller {
+    fn name(&self) -> &'static str {
+        NAMES[2]
+    }
+
     fn every(&self) -> Duration {
         self.every
     }
@@ -138,18 +150,21 @@ impl Poller for FdPoller {
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>) {
         let until = Instant::now() + LONGEST;
         let mut own = Vec::new();
-        let (processes, left_out) = self.count_all(at, until, &mut own);
+        let ((processes, left_out), refused) =
+            scarce::watch(|| self.count_all(at, until, &mut own));
+        // A list of processes that cannot be had leaves out at least one.
+        let left_out = left_out.max(u64::from(refused.is_some()));
         let not_told_apart = self.break_down(until, &mut own);
         facts.append(&mut own);
-        let files = node_files(&self.proc);
+        let files = self.file_nr.as_ref().and_then(node_files);
         let round = FdRound { files, processes, left_out, not_told_apart };
         facts.push(of_node(at, Fact::FdRound(round)));
     }
 }
 
 /// Open files of the node: allocated, 0 and the most, in /proc/sys/fs/file-nr of proc_sys_fs(5).
-fn node_files(proc: &Path) -> Option<NodeFiles> {
-    let text = fs::read_to_string(proc.join("sys/fs/file-nr")).ok()?;
+fn node_files(file_nr: &File) -> Option<NodeFiles> {
+    let text = read::again(file_nr)?;
     let mut numbers = text.split_ascii_whitespace().map(str::parse);
     let allocated = numbers.next()?.ok()?;
     Some(NodeFiles { allocated, max: numbers.nth(1)?.ok()? })

@@ -12,6 +12,7 @@ use crate::{
     config::Config,
     event::{Body, BootNs, Context, Event, Fact},
     findings::clock::boot_now,
+    scarce::{self, Want},
     supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
@@ -19,6 +20,12 @@ mod fds;
 mod node;
 mod pids;
 pub mod rtnl;
+
+/// Names of all pollers, as metric labels.
+pub const NAMES: [&str; 4] = ["node_tasks", "cgroup_tasks", "fds", "rtnl_waiting"];
+
+/// Longest time until another look after one that was not whole.
+const SOON: Duration = Duration::from_secs(5);
 
 /// Rounds that may wait for the pipeline; a poller that is ahead of it waits.
 const QUEUE: usize = 4;
@@ -34,10 +41,14 @@ const PART: Part = Part {
 
 /// Looks something up now and then.
 pub trait Poller: Send {
+    /// One of [`NAMES`].
+    fn name(&self) -> &'static str;
+
     /// Time between two looks.
     fn every(&self) -> Duration;
 
-    /// Looks, and adds what it saw. What cannot be read is left out.
+    /// Looks, and adds what it saw. What cannot be read is left out; where that is for want of fds
+    /// (`scarce`), nothing is added that would then be wrong.
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>);
 }
 
@@ -92,25 +103,48 @@ fn shortened(every: Duration, now: BootNs) -> Duration {
     every.saturating_sub(every / 5 / 1_024 * part)
 }
 
+/// A poller and when it looks next.
+struct Due {
+    next: Instant,
+    poller: Box<dyn Poller>,
+    want: Want,
+}
+
+impl Due {
+    fn new(poller: Box<dyn Poller>) -> Self {
+        Self { next: Instant::now(), want: Want::of(poller.name()), poller }
+    }
+
+    fn look(&mut self, facts: &mut Vec<Event>) {
+        let at = boot_now();
+        let ((), refused) = scarce::watch(|| self.poller.look(at, facts));
+        let mut every = self.poller.every();
+        if let Some(error) = refused {
+            self.want.fails(&error);
+            facts.push(of_node(at, Fact::Blind(self.poller.name())));
+            every = every.min(SOON);
+        } else {
+            self.want.works();
+        }
+        self.next = Instant::now() + shortened(every, boot_now());
+    }
+}
+
 /// Looks whenever a poller is due, until nobody listens any more.
 fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>, beat: &Heartbeat) {
-    let mut due: Vec<(Instant, Box<dyn Poller>)> =
-        pollers.into_iter().map(|poller| (Instant::now(), poller)).collect();
+    let mut due: Vec<Due> = pollers.into_iter().map(Due::new).collect();
     loop {
         let mut facts = Vec::new();
-        for (next, poller) in &mut due {
-            if *next <= Instant::now() {
-                beat.turn();
-                poller.look(boot_now(), &mut facts);
-                *next = Instant::now() + shortened(poller.every(), boot_now());
-            }
-        }
+        due.iter_mut().filter(|due| due.next <= Instant::now()).for_each(|due| {
+            beat.turn();
+            due.look(&mut facts);
+        });
         // It waits for the pipeline, then for time to pass.
         beat.rest();
         if !facts.is_empty() && to.blocking_send(facts).is_err() {
             return;
         }
-        let Some(next) = due.iter().map(|(next, _)| *next).min() else { return };
+        let Some(next) = due.iter().map(|due| due.next).min() else { return };
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
 }

@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use super::{Poller, of_node};
+use super::{NAMES, Poller, of_node};
 use crate::{
     enrich::cgroup::{PidsHierarchy, children, number_in},
     event::{BootNs, CgroupTasks, Event, Fact, LimitedCgroups},
+    scarce,
 };
 
 /// Directories looked at in one look (a node has some hundred cgroups).
@@ -31,14 +32,19 @@ impl CgroupTasksPoller {
 }
 
 impl Poller for CgroupTasksPoller {
+    fn name(&self) -> &'static str {
+        NAMES[1]
+    }
+
     fn every(&self) -> Duration {
         self.every
     }
 
     fn look(&mut self, at: BootNs, facts: &mut Vec<Event>) {
         if let Some(root) = &self.root {
-            let found = limited_below(root.clone(), MOST_CGROUPS);
-            facts.push(of_node(at, Fact::CgroupTasks(found)));
+            // Half a tree would make inner groups leaves.
+            let found = scarce::whole(|| Some(limited_below(root.clone(), MOST_CGROUPS)));
+            facts.extend(found.map(|found| of_node(at, Fact::CgroupTasks(found))));
         }
     }
 }

@@ -5,9 +5,10 @@ use std::{fs, time::Duration};
 use aya::maps::{HashMap, MapData};
 use probe_common::rtnl::RtnlWaiting;
 
-use super::{Poller, of_node};
+use super::{NAMES, Poller, of_node};
 use crate::{
     event::{BootNs, Comm, Event, Fact},
+    scarce,
     signals::rtnl::{Party, Wait, WaitingNow},
 };
 
@@ -31,6 +32,10 @@ pub type WaitingMap = HashMap<MapData, u64, Entry>;
 pub struct RtnlPoller(pub WaitingMap);
 
 impl Poller for RtnlPoller {
+    fn name(&self) -> &'static str {
+        NAMES[3]
+    }
+
     fn every(&self) -> Duration {
         Duration::from_secs(1)
     }
@@ -42,10 +47,10 @@ impl Poller for RtnlPoller {
             if waited < LEAST {
                 continue;
             }
-            if is_blocked(key) {
-                waits.push((waited, key, entry.holder));
-            } else if waited >= STALE {
-                stale.push(key);
+            match is_blocked(key) {
+                Some(true) => waits.push((waited, key, entry.holder)),
+                Some(false) if waited >= STALE => stale.push(key),
+                _ => {}
             }
         }
         for key in stale {
@@ -70,11 +75,14 @@ fn tgid(key: u64) -> u32 {
     (key >> 32) as u32
 }
 
-/// Whether the thread sleeps and no signal wakes it, as one that waits for a mutex does.
-fn is_blocked(key: u64) -> bool {
+/// Whether the thread sleeps and no signal wakes it, as one that waits for a mutex does; `None` when
+/// there was no fd to look with.
+fn is_blocked(key: u64) -> Option<bool> {
     let tid = key as u32;
-    let stat = fs::read(format!("/proc/{}/task/{tid}/stat", tgid(key))).unwrap_or_default();
-    is_uninterruptible(&stat)
+    scarce::whole(|| {
+        let stat = fs::read(format!("/proc/{}/task/{tid}/stat", tgid(key)));
+        Some(is_uninterruptible(&scarce::noted(stat).unwrap_or_default()))
+    })
 }
 
 /// Field 3 of /proc/PID/stat (proc_pid_stat(5)), behind the last bracket of the name.
@@ -93,6 +101,6 @@ mod tests {
         assert!(!is_uninterruptible(b"12 (a) D) S 7 12 12"));
         assert!(!is_uninterruptible(b"12 (ip"));
         assert!(!is_uninterruptible(b""));
-        assert!(!is_blocked(u64::MAX));
+        assert_eq!(is_blocked(u64::MAX), Some(false));
     }
 }

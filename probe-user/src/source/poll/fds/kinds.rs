@@ -6,7 +6,10 @@ use std::{borrow::Cow, cmp::Reverse, fs, path::Path};
 use rustc_hash::FxHashMap;
 
 use super::sockets;
-use crate::event::{FdKind, FdKinds};
+use crate::{
+    event::{FdKind, FdKinds},
+    scarce,
+};
 
 /// Links read of one process; of more fds a part is looked at, spread evenly.
 const MOST_LINKS: u64 = 16_384;
@@ -24,7 +27,7 @@ pub fn of(process: &Path, open: u64) -> Option<FdKinds> {
     let directory = process.join("fd");
     let numbers: Box<dyn Iterator<Item = u64>> = match sampled {
         1 => Box::new(
-            fs::read_dir(&directory)
+            scarce::noted(fs::read_dir(&directory))
                 .ok()?
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()),
         ),

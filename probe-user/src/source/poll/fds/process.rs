@@ -8,7 +8,7 @@ use std::{
 
 use probe_common::wire::COMM_LEN;
 
-use crate::event::Comm;
+use crate::{event::Comm, scarce};
 
 /// Longest file that is read (bytes); both are shorter, and the kernel hands such a one over in one
 /// read(2).
@@ -36,7 +36,7 @@ pub fn open_fds(process: &Path, sized: bool) -> Option<u64> {
     if sized {
         Some(fs::metadata(directory).ok()?.len())
     } else {
-        Some(fs::read_dir(directory).ok()?.count() as u64)
+        Some(scarce::noted(fs::read_dir(directory)).ok()?.count() as u64)
     }
 }
 
@@ -56,7 +56,7 @@ pub fn soft_limit(process: &Path) -> Option<u64> {
 }
 
 fn read<'a>(path: &Path, into: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
-    let length = File::open(path).ok()?.read(into).ok()?;
+    let length = scarce::noted(File::open(path)).ok()?.read(into).ok()?;
     into.get(..length)
 }
 

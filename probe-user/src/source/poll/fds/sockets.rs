@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use crate::scarce;
+
 /// Rows read of one table; what is behind them stays unnamed.
 const MOST_ROWS: usize = 200_000;
 /// Longest row that is looked at (bytes); the path of a unix socket comes last and has at most 108.
@@ -75,7 +77,7 @@ pub fn tell_apart(net: &Path, mut inodes: Vec<u64>, mut each: impl FnMut(&'stati
 
 /// Hands over the rows of a table, but not its first line, which names the columns.
 fn rows(table: &Path, mut each: impl FnMut(&str)) -> io::Result<()> {
-    let mut lines = BufReader::new(File::open(table)?);
+    let mut lines = BufReader::new(scarce::noted(File::open(table))?);
     let mut line = Vec::new();
     for number in 0..=MOST_ROWS {
         line.clear();

@@ -36,7 +36,8 @@ impl Fake {
 
     fn poller(&self) -> FdPoller {
         let poller = FdPoller::new(&FdConfig::default());
-        FdPoller { proc: self.0.clone(), hierarchy: None, sized: false, ..poller }
+        let file_nr = File::open(self.0.join("sys/fs/file-nr")).ok();
+        FdPoller { proc: self.0.clone(), hierarchy: None, sized: false, file_nr, ..poller }
     }
 }
 
