@@ -8,8 +8,10 @@ use crate::signals::{
 };
 
 mod fds;
+mod gap;
 
 pub use fds::{FdKind, FdKinds, FdRound, NodeFiles, ProcessFds};
+pub use gap::{Gap, HeldSockets};
 
 /// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
 pub type BootNs = u64;
@@ -101,6 +103,10 @@ pub enum Fact {
     FdRound(FdRound),
     /// Tasks of every cgroup that has a limit on them.
     CgroupTasks(LimitedCgroups),
+    /// Records were lost.
+    Gap(Gap),
+    /// The sockets there are, asked for because records of netlink sockets were lost.
+    HeldSockets(HeldSockets),
 }
 
 /// Every cgroup with a `pids.max`.
@@ -137,8 +143,15 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label [`Fact::label`] can return.
-    pub const LABELS: [&'static str; 5] =
-        ["node_tasks", "process_fds", "fd_round", "cgroup_tasks", "rtnl_waiting"];
+    pub const LABELS: [&'static str; 7] = [
+        "node_tasks",
+        "process_fds",
+        "fd_round",
+        "cgroup_tasks",
+        "rtnl_waiting",
+        "gap",
+        "held_sockets",
+    ];
 
     /// The kind of fact as a metric label.
     #[must_use]
@@ -149,6 +162,8 @@ impl Fact {
             Self::FdRound(_) => Self::LABELS[2],
             Self::CgroupTasks(_) => Self::LABELS[3],
             Self::RtnlWaiting(_) => Self::LABELS[4],
+            Self::Gap(_) => Self::LABELS[5],
+            Self::HeldSockets(_) => Self::LABELS[6],
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::{
         object::{Options, Probe, ProbeError},
     },
     signals::netlink,
-    sinks::{self, Outlet, stdout},
+    sinks::{self, stdout},
     source::{
         Source,
         poll::{self, rtnl::RtnlPoller},
@@ -39,8 +39,11 @@ use crate::{
     symbols::Symbols,
 };
 
+mod gaps;
 mod kernel_log;
 mod ready;
+
+use gaps::Gaps;
 
 /// How often time is given to the detectors.
 const TICK: Duration = Duration::from_secs(1);
@@ -138,6 +141,8 @@ async fn watch(
     let mut polls = poll::start(config, vec![waits]).map_err(failed("pollers"))?;
     let _kernel_log = kernel_log::start(&mut ebpf);
     let mut tasks = JoinSet::new();
+    let counters = Arc::new(counters);
+    let mut gaps = Gaps::new(Arc::clone(&counters), names_inodes(&coverage));
     let exporter = Exporter { metrics: Arc::clone(&metrics), counters };
     let address = serve_metrics(config.metrics.listen, exporter, &mut tasks).await?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
@@ -151,16 +156,14 @@ async fn watch(
     let outlets = [&stdout.outlet];
     // After the hooks and before the first drain: a socket that closes from now on is known by the
     // time its close comes out of the ring.
-    if names_inodes(&coverage) {
-        find_sockets(&mut pipeline, &metrics, &outlets);
-    }
+    gaps.seed(&mut pipeline, &metrics, &outlets);
     let ended = loop {
         tokio::select! {
             ready = source.ready() => {
                 if let Err(error) = ready {
                     break Err(failed("ring buffer")(error));
                 }
-                source.drain(|record| pipeline.record(record, &outlets));
+                gaps.drain(&mut source, &mut pipeline, &snapshot, &outlets);
             }
             facts = polls.next() => match facts {
                 Some(facts) => facts.iter().for_each(|fact| pipeline.fact(fact, &outlets)),
@@ -176,6 +179,8 @@ async fn watch(
                 seed::tc::Found::Miss => metrics.seed_misses.inc(),
             },
             _ = ticks.tick() => {
+                gaps.drain(&mut source, &mut pipeline, &snapshot, &outlets);
+                gaps.look(&mut pipeline, &metrics, &outlets);
                 pipeline.tick(boot_now(), &outlets);
                 if stdout.has_ended() {
                     break Ok(());
@@ -201,16 +206,6 @@ async fn watch(
 fn names_inodes(coverage: &[Coverage]) -> bool {
     let mut netlink = coverage.iter().filter(|hook| hook.signal.wire == netlink::SIGNAL.wire);
     netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
-}
-
-/// Takes in the netlink sockets that were open before the hooks were there.
-fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
-    match seed::netlink::sockets(PidsHierarchy::find().as_ref(), |record| {
-        pipeline.seed(record, outlets)
-    }) {
-        Ok(misses) => metrics.seed_misses.inc_by(misses),
-        Err(error) => log::warn!("/proc: {error}; sockets opened before now stay unknown"),
-    }
 }
 
 async fn serve_metrics(

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::faults::{self, Fault};
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
@@ -23,9 +24,9 @@ struct Cli {
 enum Command {
     /// List the scenarios.
     List,
-    /// Play scenarios, each with an agent of its own.
+    /// Play scenarios, each with an agent of its own; faults too, when they are named.
     Run {
-        /// Names of scenarios; all when none is given.
+        /// Names of scenarios and faults; all scenarios when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -88,11 +89,14 @@ fn run(command: Command) -> Result<bool> {
             for Scenario { name, summary, expected, .. } in ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
+            for Fault { name, summary, expected, .. } in faults::ALL {
+                println!("{name}: {summary}\n    expected: {expected}");
+            }
             Ok(true)
         }
         Command::Run { names, setup } => {
-            let chosen = choose(&names)?;
-            Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
+            let (scenarios, faults) = choose(&names)?;
+            Ok(runner::run(&setup.prepare()?, &scenarios, &faults).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -100,14 +104,21 @@ fn run(command: Command) -> Result<bool> {
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+fn choose(names: &[String]) -> Result<(Vec<&'static Scenario>, Vec<&'static Fault>)> {
     if names.is_empty() {
-        return Ok(ALL.iter().collect());
+        return Ok((ALL.iter().collect(), Vec::new()));
     }
-    let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
-    let named = |name: &String| {
-        scenario::find(name)
-            .with_context(|| format!("there is no scenario {name}; there are {}", known()))
-    };
-    names.iter().map(named).collect()
+    let (mut scenarios, mut chosen) = (Vec::new(), Vec::new());
+    for name in names {
+        match (scenario::find(name), faults::find(name)) {
+            (Some(scenario), _) => scenarios.push(scenario),
+            (None, Some(fault)) => chosen.push(fault),
+            (None, None) => {
+                let known = ALL.iter().map(|scenario| scenario.name);
+                let known: Vec<&str> = known.chain(faults::ALL.iter().map(|f| f.name)).collect();
+                bail!("there is no scenario {name}; there are {}", known.join(", "));
+            }
+        }
+    }
+    Ok((scenarios, chosen))
 }

@@ -3,6 +3,7 @@
 use anyhow::{Error, Result};
 
 use crate::doctor;
+use crate::faults::{self, Fault};
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
@@ -12,13 +13,17 @@ use crate::session::{self, Catch, Session, Setup};
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own.
-pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
+/// Consults the doctor, then plays each scenario with an agent of its own, then the faults.
+pub fn run(setup: &Setup, scenarios: &[&Scenario], faults: &[&Fault]) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));
+    }
+    for fault in faults {
+        setup.stage.reporter.progress(format!("{}: {}", fault.name, fault.summary));
+        tally.verdict(faults::verdict(fault, setup));
     }
     tally.finish()
 }

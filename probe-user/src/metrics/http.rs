@@ -24,7 +24,7 @@ const HEADERS: Duration = Duration::from_secs(5);
 /// What a scrape reads.
 pub struct Exporter {
     pub metrics: Arc<Metrics>,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
 }
 
 impl Exporter {

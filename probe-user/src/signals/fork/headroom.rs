@@ -133,7 +133,11 @@ impl Headroom {
                     out.extend(self.cgroup(at, tasks, config));
                 }
             }
-            Fact::ProcessFds(_) | Fact::FdRound(_) | Fact::RtnlWaiting(_) => {}
+            Fact::ProcessFds(_)
+            | Fact::FdRound(_)
+            | Fact::RtnlWaiting(_)
+            | Fact::Gap(_)
+            | Fact::HeldSockets(_) => {}
         }
     }
 

@@ -1,11 +1,19 @@
 //! The snapshot of tc: what clsact qdiscs there are at the agent's start, and which filters they hold,
 //! told as the requests that would make them.
 //!
-//! It runs after the hooks were attached, on a thread of its own, as entering a namespace is a
-//! thread's affair; so it keeps neither the start nor the ring waiting. Each interface comes with
-//! the time of the look at it, by which the detector puts it between the events.
+//! It runs after the hooks were attached, and again after records of tc were lost, on a thread of its
+//! own, as entering a namespace is a thread's affair; so it keeps neither the start nor the ring
+//! waiting. Each interface comes with the time of the look at it, by which the detector puts it
+//! between the events.
 
-use std::{fs::File, io, os::fd::AsRawFd, thread, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd,
+    sync::mpsc::{self, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
 
 use probe_common::{
     bpf::ProgramRecord,
@@ -38,6 +46,8 @@ const TRIES: usize = 3;
 /// When all is looked at once more: what changed during the first look, or before its answer could be
 /// taken in, is not known after that. What is known then is left alone.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Least time between two snapshots, however many records get lost.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What was found: an interface, or something that could not be read.
 pub enum Found {
@@ -47,12 +57,21 @@ pub enum Found {
 }
 
 /// The near end of the snapshot's thread.
-pub struct Snapshot(Receiver<Found>);
+pub struct Snapshot {
+    found: Receiver<Found>,
+    ask: SyncSender<()>,
+}
 
 impl Snapshot {
-    /// Waits for more; `None` when all was told.
+    /// Waits for more; `None` when there will never be.
     pub async fn next(&mut self) -> Option<Found> {
-        self.0.recv().await
+        self.found.recv().await
+    }
+
+    /// Asks for another one: something was missed.
+    pub fn again(&self) {
+        // One that is asked for already will do.
+        let _ = self.ask.try_send(());
     }
 }
 
@@ -61,20 +80,39 @@ impl Snapshot {
 /// # Errors
 /// When the thread cannot be made.
 pub fn start() -> io::Result<Snapshot> {
-    let (to, from) = channel(QUEUE);
-    for pause in [Duration::ZERO, AGAIN] {
-        let mut look = Look { to: to.clone(), links: 0, namespaces: 0 };
-        // A thread each: it ends in another namespace than it began in.
-        let work = move || {
+    let (to, found) = channel(QUEUE);
+    let (ask, asked) = sync_channel(1);
+    let home = File::open("/proc/self/ns/net")?;
+    let work = move || work(&to, &asked, &home);
+    thread::Builder::new().name("tc-snapshot".into()).stack_size(256 * 1024).spawn(work)?;
+    Ok(Snapshot { found, ask })
+}
+
+/// Looks now, and whenever it is asked to, until nobody listens any more.
+fn work(to: &Sender<Found>, asked: &mpsc::Receiver<()>, home: &File) {
+    loop {
+        for pause in [Duration::ZERO, AGAIN] {
             thread::sleep(pause);
-            if look.everywhere().is_ok() {
-                let Look { links, namespaces, .. } = look;
-                log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
+            let mut look = Look { to: to.clone(), links: 0, namespaces: 0 };
+            if look.everywhere().is_err() {
+                return;
             }
-        };
-        thread::Builder::new().name("tc-snapshot".into()).stack_size(256 * 1024).spawn(work)?;
+            let Look { links, namespaces, .. } = look;
+            log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
+            // A thread that stays in a namespace keeps it alive.
+            if let Err(error) = enter(home)
+                && namespaces > 1
+            {
+                return log::warn!(
+                    "cannot leave a network namespace: {error}; no more snapshots of tc"
+                );
+            }
+        }
+        thread::sleep(PAUSE);
+        if asked.recv().is_err() {
+            return;
+        }
     }
-    Ok(Snapshot(from))
 }
 
 /// Nobody listens any more.
