@@ -8,8 +8,10 @@ use crate::signals::{
 };
 
 mod fds;
+mod gap;
 
 pub use fds::{FdKind, FdKinds, FdRound, NodeFiles, ProcessFds};
+pub use gap::{Gap, HeldSockets};
 
 /// Nanoseconds since boot (`CLOCK_BOOTTIME`); the only clock detectors know.
 pub type BootNs = u64;
@@ -104,6 +106,10 @@ pub enum Fact {
     /// A poller, by its name, had no fd or no memory left to look with: what it did not tell of is
     /// unknown, not gone.
     Blind(&'static str),
+    /// Records were lost.
+    Gap(Gap),
+    /// The sockets there are, asked for because records of netlink sockets were lost.
+    HeldSockets(HeldSockets),
 }
 
 /// Every cgroup with a `pids.max`.
@@ -140,8 +146,15 @@ pub struct NodeTasks {
 
 impl Fact {
     /// Every label of what can be seen.
-    pub const LABELS: [&'static str; 5] =
-        ["node_tasks", "process_fds", "fd_round", "cgroup_tasks", "rtnl_waiting"];
+    pub const LABELS: [&'static str; 7] = [
+        "node_tasks",
+        "process_fds",
+        "fd_round",
+        "cgroup_tasks",
+        "rtnl_waiting",
+        "gap",
+        "held_sockets",
+    ];
 
     /// The kind of fact as a metric label.
     #[must_use]
@@ -153,6 +166,8 @@ impl Fact {
             Self::CgroupTasks(_) => Self::LABELS[3],
             Self::RtnlWaiting(_) => Self::LABELS[4],
             Self::Blind(_) => "blind",
+            Self::Gap(_) => Self::LABELS[5],
+            Self::HeldSockets(_) => Self::LABELS[6],
         }
     }
 }

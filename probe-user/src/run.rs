@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod end;
+mod gaps;
 mod kernel_log;
 mod notify;
 mod prepare;

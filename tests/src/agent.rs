@@ -141,6 +141,28 @@ impl Agent {
         Ok(metrics::sum(&self.scrape()?, "nodeprobe_signal_coverage", &labels) == 1)
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let sent = kill_process(Pid::from_child(&self.child), signal);
+        sent.with_context(|| format!("cannot send {signal:?} to the agent"))
+    }
+
+    /// Sum of the samples of one of its metrics with these labels.
+    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        Ok(metrics::sum(&self.scrape()?, name, labels))
+    }
+
+    /// What became of a signal's events.
+    pub fn account(&self, signal: &str) -> Result<Account> {
+        Ok(Account::of(&self.scrape()?, signal))
+    }
+
     fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url
@@ -210,8 +232,7 @@ impl Agent {
 
     /// Asks it to end, which must go well, and returns all it ever found.
     pub fn stop(mut self) -> Result<Vec<Finding>> {
-        kill_process(Pid::from_child(&self.child), Signal::TERM)
-            .context("cannot stop the agent")?;
+        self.signal(Signal::TERM)?;
         let deadline = Instant::now() + HANG_GUARD;
         let status = loop {
             match self.child.try_wait().context("cannot wait for the agent")? {
@@ -230,6 +251,13 @@ impl Agent {
             bail!("the agent printed a line that is no finding: {line}");
         }
         Ok(self.findings())
+    }
+
+    /// Kills it, as the kernel does for want of memory: it cannot do anything about it.
+    pub fn kill(mut self) -> Result<()> {
+        self.signal(Signal::KILL)?;
+        self.child.wait().context("cannot wait for the agent")?;
+        Ok(())
     }
 
     fn log_tail(&self) -> String {

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::faults::{self, Fault};
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
@@ -23,9 +24,9 @@ struct Cli {
 enum Command {
     /// List the scenarios.
     List,
-    /// Play scenarios, each with an agent of its own.
+    /// Play scenarios, each with an agent of its own; faults too, when they are named.
     Run {
-        /// Names of scenarios, or "watchdog"; all when none is given.
+        /// Names of scenarios, faults, or "watchdog"; all scenarios and the watchdog when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -90,14 +91,18 @@ fn run(command: Command) -> Result<bool> {
             for Scenario { name, summary, expected, .. } in ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
+            for Fault { name, summary, expected, .. } in faults::ALL {
+                println!("{name}: {summary}\n    expected: {expected}");
+            }
             Ok(true)
         }
         Command::Run { mut names, setup } => {
             let all = names.is_empty();
             let watchdog = all || names.iter().any(|name| name == watchdog::NAME);
             names.retain(|name| name != watchdog::NAME);
-            let chosen = if all { ALL.iter().collect() } else { choose(&names)? };
-            Ok(runner::run(&setup.prepare()?, &chosen, watchdog).failed == 0)
+            let (scenarios, faults) =
+                if all { (ALL.iter().collect(), Vec::new()) } else { choose(&names)? };
+            Ok(runner::run(&setup.prepare()?, &scenarios, &faults, watchdog).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -105,11 +110,18 @@ fn run(command: Command) -> Result<bool> {
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
-    let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
-    let named = |name: &String| {
-        scenario::find(name)
-            .with_context(|| format!("there is no scenario {name}; there are {}", known()))
-    };
-    names.iter().map(named).collect()
+fn choose(names: &[String]) -> Result<(Vec<&'static Scenario>, Vec<&'static Fault>)> {
+    let (mut scenarios, mut chosen) = (Vec::new(), Vec::new());
+    for name in names {
+        match (scenario::find(name), faults::find(name)) {
+            (Some(scenario), _) => scenarios.push(scenario),
+            (None, Some(fault)) => chosen.push(fault),
+            (None, None) => {
+                let known = ALL.iter().map(|scenario| scenario.name);
+                let known: Vec<&str> = known.chain(faults::ALL.iter().map(|f| f.name)).collect();
+                bail!("there is no scenario {name}; there are {}", known.join(", "));
+            }
+        }
+    }
+    Ok((scenarios, chosen))
 }

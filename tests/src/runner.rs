@@ -3,6 +3,7 @@
 use anyhow::{Error, Result};
 
 use crate::doctor;
+use crate::faults::{self, Fault};
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
@@ -13,8 +14,9 @@ use crate::watchdog;
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own, then the watchdog if asked.
-pub fn run(setup: &Setup, scenarios: &[&Scenario], and_watchdog: bool) -> Done {
+/// Consults the doctor, then plays each scenario with an agent of its own, then the faults, then the
+/// watchdog if asked.
+pub fn run(setup: &Setup, scenarios: &[&Scenario], faults: &[&Fault], and_watchdog: bool) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
@@ -23,6 +25,10 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario], and_watchdog: bool) -> Done {
     }
     if and_watchdog {
         tally.verdict(watchdog::verdict(setup));
+    }
+    for fault in faults {
+        setup.stage.reporter.progress(format!("{}: {}", fault.name, fault.summary));
+        tally.verdict(faults::verdict(fault, setup));
     }
     tally.finish()
 }

@@ -13,7 +13,7 @@ use crate::report::Line;
 use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
 
 /// What the agent may have resident with every incident under way.
-const MOST_RSS_KIB: u64 = 15 * 1024;
+pub const MOST_RSS_KIB: u64 = 15 * 1024;
 
 /// What a run needs to know.
 pub struct Setup {
@@ -144,7 +144,8 @@ pub fn before(setup: &Setup, prelude: &Prelude) -> Result<Played> {
     (prelude.play)(&setup.stage)
 }
 
-fn no_false_alarm(findings: &[Finding], provoked: &[Expectation]) -> Result<()> {
+/// Fails when a finding is about none of what was provoked.
+pub fn no_false_alarm(findings: &[Finding], provoked: &[Expectation]) -> Result<()> {
     let meant = |finding: &&Finding| provoked.iter().any(|expected| expected.claims(finding));
     match findings.iter().find(|finding| !meant(finding)) {
         Some(finding) => bail!("a false alarm: {finding}: {}", finding.raw()),

@@ -15,6 +15,8 @@ pub mod fork;
 mod leaker;
 mod netlink;
 mod netlink_share;
+mod netlink_told;
+mod netns_churn;
 mod place;
 mod rtnl;
 mod tc_agent;
@@ -66,6 +68,10 @@ pub enum Workload {
     NetlinkHold(netlink::Hold),
     /// Open a netlink socket, use it, close it, again and again.
     NetlinkChurn(netlink::Churn),
+    /// Open netlink sockets; close them all, and open some more, when told.
+    NetlinkTold(netlink_told::Told),
+    /// Create network namespaces with interfaces and filters, and leave each for the next.
+    NetnsChurn(netns_churn::Churn),
     /// Make and delete many links without end.
     RtnlStorm(rtnl::Storm),
     /// Change a link without end, several at a time.
@@ -101,6 +107,8 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::NetlinkLeak(args) => netlink::leak(args),
         Workload::NetlinkHold(args) => netlink::hold(args),
         Workload::NetlinkChurn(args) => netlink::churn(args),
+        Workload::NetlinkTold(args) => netlink_told::run(args),
+        Workload::NetnsChurn(args) => netns_churn::run(args),
         Workload::RtnlStorm(args) => rtnl::storm(args),
         Workload::RtnlTouch(args) => rtnl::touch(args),
         Workload::RtnlShow(args) => rtnl::show(args),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 const SUITE: &str = "bookworm";
-const PACKAGES: &[&str] = &["busybox-static", "coreutils", "dash", "iproute2"];
+const PACKAGES: &[&str] = &["bpftool", "busybox-static", "coreutils", "dash", "iproute2"];
 /// What the guest needs of the packages; everything else (documents, charsets, maintainer tools) stays out.
 const KEEP: &[&str] = &["etc/iproute2/", "usr/bin/", "usr/sbin/", "usr/lib/", "usr/lib64/"];
 const DROP: &[&str] =

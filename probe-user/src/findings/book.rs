@@ -69,7 +69,7 @@ impl Book {
                 self.incidents.add(episode.incident, &condition, &episode.finding.subject);
             }
             self.incidents.renew(episode.incident, at);
-            return episode.renew(condition, clock).then(|| sent(episode, &mut self.incidents));
+            return episode.renew(condition).then(|| sent(episode, &mut self.incidents));
         }
         if self.open.len() >= MOST_OPEN {
             self.dropped += 1;
@@ -81,7 +81,7 @@ impl Book {
             Some(mut episode) => {
                 episode.finding.subject = subject;
                 self.incidents.add(episode.incident, &condition, &episode.finding.subject);
-                episode.reopen(condition, clock);
+                episode.reopen(condition);
                 episode
             }
             None => self.begin(condition, subject, clock),
@@ -110,7 +110,7 @@ impl Book {
             subject,
             evidence: condition.evidence.clone(),
         };
-        Episode::new(finding, incident, &condition)
+        Episode::new(finding, incident, &condition, clock)
     }
 
     /// Resolves what has not held for its hold time, and forgets what resolved long ago.

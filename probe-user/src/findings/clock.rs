@@ -16,8 +16,8 @@ pub fn boot_now() -> BootNs {
         + u64::try_from(time.tv_nsec).unwrap_or(0)
 }
 
-/// A moment known on both clocks. Taken anew for each finding, so a step of the wall clock moves
-/// later findings and never the detectors.
+/// A moment known on both clocks. Taken anew for each finding that fires and kept with it, so a step of
+/// the wall clock moves later findings, never the detectors nor a finding that fired before.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     boot: BootNs,
@@ -29,6 +29,13 @@ impl Clock {
     #[must_use]
     pub fn now() -> Self {
         Self { boot: boot_now(), wall: Timestamp::now() }
+    }
+
+    /// Clocks that show this.
+    #[cfg(test)]
+    #[must_use]
+    pub fn showing(boot: BootNs, wall: Timestamp) -> Self {
+        Self { boot, wall }
     }
 
     /// The wall-clock time of a moment since boot, to the microsecond.

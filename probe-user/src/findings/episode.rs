@@ -11,6 +11,8 @@ pub struct Episode {
     pub finding: Finding,
     /// The incident it is part of.
     pub incident: u64,
+    /// The clocks when it fired: one finding is told by one calendar, whatever becomes of the node's.
+    clock: Clock,
     held_at: BootNs,
     sent_at: BootNs,
     resolved_at: BootNs,
@@ -25,17 +27,17 @@ impl Aged for Episode {
 
 impl Episode {
     /// An episode that begins with this finding.
-    pub fn new(finding: Finding, incident: u64, condition: &Condition) -> Self {
+    pub fn new(finding: Finding, incident: u64, condition: &Condition, clock: Clock) -> Self {
         let (at, hold) = (condition.at, condition.hold);
-        Self { finding, incident, held_at: at, sent_at: at, resolved_at: at, hold }
+        Self { finding, incident, clock, held_at: at, sent_at: at, resolved_at: at, hold }
     }
 
     /// Takes a condition that holds on; whether the finding must be sent. Who it is about, the
     /// caller sees to.
-    pub fn renew(&mut self, condition: Condition, clock: Clock) -> bool {
+    pub fn renew(&mut self, condition: Condition) -> bool {
         let worse = condition.severity > self.finding.severity;
         let at = condition.at;
-        self.note(condition, clock);
+        self.note(condition);
         if !worse && at.saturating_sub(self.sent_at) < UPDATE_EVERY {
             return false;
         }
@@ -45,21 +47,21 @@ impl Episode {
     }
 
     /// Begins again what had resolved.
-    pub fn reopen(&mut self, condition: Condition, clock: Clock) {
+    pub fn reopen(&mut self, condition: Condition) {
         (self.held_at, self.sent_at) = (condition.at, condition.at);
-        self.note(condition, clock);
+        self.note(condition);
         self.finding.state = State::Firing;
         self.finding.flaps = self.finding.flaps.saturating_add(1);
         self.finding.revision = self.finding.revision.saturating_add(1);
     }
 
-    fn note(&mut self, condition: Condition, clock: Clock) {
+    fn note(&mut self, condition: Condition) {
         self.held_at = self.held_at.max(condition.at);
         self.hold = condition.hold;
         self.finding.severity = self.finding.severity.max(condition.severity);
         self.finding.summary = condition.evidence.summary(&self.finding.subject);
         self.finding.evidence = condition.evidence;
-        self.finding.last_seen = clock.wall(self.held_at);
+        self.finding.last_seen = self.clock.wall(self.held_at);
     }
 
     /// Whether it has not held for its hold time; for longer, once it has begun again too often.

@@ -162,7 +162,10 @@ pub struct Finding {
     pub severity: Severity,
     pub summary: String,
     pub advice: &'static str,
+    /// When it fired, by the node's calendar of that moment. Stays, also when it fires again.
     pub first_seen: Timestamp,
+    /// `first_seen` and the time since then that the condition held last, by `CLOCK_BOOTTIME`: no step
+    /// of the wall clock in between moves it.
     pub last_seen: Timestamp,
     /// Times it began again after it had resolved.
     pub flaps: u32,

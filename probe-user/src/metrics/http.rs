@@ -45,7 +45,7 @@ pub const CLIENT: Part =
 /// What a scrape reads.
 pub struct Exporter {
     pub metrics: Arc<Metrics>,
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     pub health: Arc<Health>,
 }
 

@@ -7,7 +7,9 @@ use aya::Ebpf;
 use tokio::net::TcpListener;
 
 use super::{
-    RunError, kernel_log,
+    RunError,
+    gaps::Gaps,
+    kernel_log,
     notify::{Notifier, Notify},
     prepare::Prepared,
     ready,
@@ -24,6 +26,7 @@ use crate::{
     },
     pipeline::Pipeline,
     probe::{coverage::Coverage, object::Probe},
+    signals::netlink,
     sinks::{self, stdout},
     source::{
         poll::{self, Polls, rtnl::RtnlPoller},
@@ -38,6 +41,7 @@ pub struct Agent {
     /// Attached for as long as it lives.
     pub ebpf: Ebpf,
     pub coverage: Vec<Coverage>,
+    pub gaps: Gaps,
     pub source: LiveRing,
     pub polls: Polls,
     pub snapshot: Snapshot,
@@ -73,6 +77,8 @@ impl Agent {
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
         kernel_log::start(&mut ebpf, &mut supervisor);
         let health = Arc::new(Health::default());
+        let counters = Arc::new(counters);
+        let gaps = Gaps::new(Arc::clone(&counters), names_inodes(&coverage));
         let exporter =
             Exporter { metrics: Arc::clone(&metrics), counters, health: Arc::clone(&health) };
         let address = serve_metrics(config.metrics.listen, exporter, &mut supervisor).await?;
@@ -87,6 +93,7 @@ impl Agent {
         Ok(Self {
             ebpf,
             coverage,
+            gaps,
             source,
             polls,
             snapshot,
@@ -107,6 +114,11 @@ impl Agent {
             notifier.send(&Notify::Ready(&ready::status(&self.coverage)));
         }
     }
+}
+
+fn names_inodes(coverage: &[Coverage]) -> bool {
+    let mut netlink = coverage.iter().filter(|hook| hook.signal.wire == netlink::SIGNAL.wire);
+    netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
 }
 
 async fn serve_metrics(

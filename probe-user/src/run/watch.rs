@@ -7,13 +7,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{RunError, start::Agent};
 use crate::{
     decode::as_bytes,
-    enrich::cgroup::PidsHierarchy,
     findings::clock::boot_now,
-    metrics::Metrics,
-    pipeline::Pipeline,
-    probe::coverage::Coverage,
-    signals::netlink,
-    sinks::Outlet,
     source::{Source, seed},
 };
 
@@ -35,7 +29,7 @@ impl Agent {
             tokio::select! {
                 ready = self.source.ready() => {
                     ready.map_err(RunError::Ring)?;
-                    self.source.drain(|record| self.pipeline.record(record, &outlets));
+                    self.gaps.drain(&mut self.source, &mut self.pipeline, &self.snapshot, &outlets);
                 }
                 Some(facts) = self.polls.next() => {
                     facts.iter().for_each(|fact| self.pipeline.fact(fact, &outlets));
@@ -57,24 +51,7 @@ impl Agent {
     /// from now on is known by the time its close comes out of the ring.
     fn first_drain(&mut self) {
         let outlets = [&self.stdout.outlet];
-        if names_inodes(&self.coverage) {
-            find_sockets(&mut self.pipeline, &self.metrics, &outlets);
-        }
+        self.gaps.seed(&mut self.pipeline, &self.metrics, &outlets);
         self.source.drain(|record| self.pipeline.record(record, &outlets));
-    }
-}
-
-fn names_inodes(coverage: &[Coverage]) -> bool {
-    let mut netlink = coverage.iter().filter(|hook| hook.signal.wire == netlink::SIGNAL.wire);
-    netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
-}
-
-/// Takes in the netlink sockets that were open before the hooks were there.
-fn find_sockets(pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
-    match seed::netlink::sockets(PidsHierarchy::find().as_ref(), |record| {
-        pipeline.seed(record, outlets)
-    }) {
-        Ok(misses) => metrics.seed_misses.inc_by(misses),
-        Err(error) => log::warn!("/proc: {error}; sockets opened before now stay unknown"),
     }
 }

@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 use crate::findings::testing::{SECOND, condition};
 
@@ -118,4 +120,25 @@ fn is_bounded_and_counts_what_it_drops() {
     }
     assert_eq!(book.firing("fork-failures", Severity::Info), MOST_OPEN);
     assert_eq!(book.dropped(), 5);
+}
+
+#[test]
+fn a_step_of_the_wall_clock_moves_no_finding_that_fired_before() {
+    const DAY: i64 = 86_400;
+    let noon = 1_700_000_000;
+    let second = |second| Timestamp::from_second(second).unwrap();
+    let mut book = Book::default();
+    let mut at = |boot: u64, wall| {
+        let clock = Clock::showing(boot * SECOND, second(wall));
+        book.hold(condition(1, Severity::Warning, boot * SECOND), clock, |_| Subject::default())
+    };
+    let fired = at(100, noon).expect("fires");
+    assert_eq!((fired.first_seen, fired.last_seen), (second(noon), second(noon)));
+    for (boot, wall) in [(160, noon - DAY), (220, noon + 365 * DAY)] {
+        let update = at(boot, wall).expect("minute update");
+        assert_eq!((&update.id, update.first_seen), (&fired.id, fired.first_seen));
+        assert_eq!(update.last_seen, second(noon + boot as i64 - 100));
+    }
+    let resolved = book.expire(1_000 * SECOND);
+    assert_eq!(resolved[0].last_seen, second(noon + 120));
 }

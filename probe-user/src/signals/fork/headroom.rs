@@ -136,7 +136,11 @@ impl Headroom {
                 }
             }
             Fact::Blind(_) => self.blind_at = at,
-            Fact::ProcessFds(_) | Fact::FdRound(_) | Fact::RtnlWaiting(_) => {}
+            Fact::ProcessFds(_)
+            | Fact::FdRound(_)
+            | Fact::RtnlWaiting(_)
+            | Fact::Gap(_)
+            | Fact::HeldSockets(_) => {}
         }
     }
 

@@ -20,6 +20,8 @@ pub enum Birth {
     Early,
     /// Nothing: it was there before the agent.
     Older,
+    /// Nothing: the record of its opening was lost, and /proc showed it later.
+    Unseen,
 }
 
 impl Birth {
@@ -27,7 +29,9 @@ impl Birth {
     #[must_use]
     pub fn site(self, pid: u32) -> Option<Site> {
         match self {
-            Self::Noted { stack: Err(_), caller: 0 } | Self::Early | Self::Older => None,
+            Self::Noted { stack: Err(_), caller: 0 } | Self::Early | Self::Older | Self::Unseen => {
+                None
+            }
             Self::Noted { stack, caller } => Some(Site { pid, stack: stack.ok(), caller }),
         }
     }
@@ -46,6 +50,7 @@ impl Birth {
                 Some("among the first sockets of the process, which are not noted".into())
             }
             Self::Older => Some("open before the agent started".into()),
+            Self::Unseen => Some("the record of the opening was lost".into()),
         }
     }
 }

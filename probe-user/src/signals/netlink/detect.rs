@@ -1,5 +1,6 @@
 //! Net open sockets and their growth, per process and protocol.
 
+use probe_common::wire::signal;
 use rustc_hash::FxHashMap;
 
 use super::{
@@ -29,6 +30,9 @@ pub struct NetlinkDetector {
     bucket_ends: Option<BootNs>,
     /// Open fds of each process that holds sockets, and its limit.
     fds: FxHashMap<u32, (u64, Option<u64>)>,
+    /// Records were lost, and nobody has looked since which sockets there are: some that are counted
+    /// may be closed. Nothing is said until then.
+    unsure: bool,
 }
 
 impl NetlinkDetector {
@@ -40,6 +44,7 @@ impl NetlinkDetector {
             sockets: Sockets::default(),
             bucket_ends: None,
             fds: FxHashMap::default(),
+            unsure: false,
         }
     }
 
@@ -143,6 +148,15 @@ impl Detector for NetlinkDetector {
         let change = match &event.body {
             Body::Netlink(change) => *change,
             Body::Polled(Fact::ProcessFds(fds)) => return self.note_fds(event.context.pid, fds),
+            Body::Polled(Fact::Gap(gap)) => {
+                self.unsure |= gap.signal == signal::NETLINK;
+                return;
+            }
+            Body::Polled(Fact::HeldSockets(held)) => {
+                self.sockets.close_gone(event.context.at, |id, pid| held.is_gone(id, pid));
+                self.unsure = false;
+                return;
+            }
             _ => return,
         };
         match change {
@@ -154,14 +168,17 @@ impl Detector for NetlinkDetector {
                     return;
                 };
                 // The one that crosses the line speaks at once; the tick does the rest.
-                if holding.per_netns() == self.config.critical_open {
+                if !self.unsure && holding.per_netns() == self.config.critical_open {
                     let at = event.context.at;
                     out.push(self.condition(holder, holding, Severity::Critical, at));
                 }
             }
             // Many come at once: the tick after the last one judges their sum.
             NetlinkChange::Seeded { socket, protocol } => {
-                self.sockets.open(socket, protocol, Birth::Older, &event.context);
+                let birth = if self.unsure { Birth::Unseen } else { Birth::Older };
+                if !self.sockets.knows(socket) {
+                    self.sockets.open(socket, protocol, birth, &event.context);
+                }
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),
@@ -169,6 +186,9 @@ impl Detector for NetlinkDetector {
     }
 
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
+        if self.unsure {
+            return;
+        }
         self.end_buckets(now);
         for (holder, holding) in self.sockets.holders() {
             if let Some(severity) = self.severity(holder, holding) {

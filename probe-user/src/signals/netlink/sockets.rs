@@ -156,6 +156,22 @@ impl Sockets {
         self.holders.retain(|(holder, _), _| *holder != pid);
     }
 
+    /// Whether a socket is known.
+    #[must_use]
+    pub fn knows(&self, id: u64) -> bool {
+        self.sockets.contains_key(&id)
+    }
+
+    /// Notes the end of sockets opened up to `at` that are gone: nobody saw them closing.
+    pub fn close_gone(&mut self, at: BootNs, is_gone: impl Fn(u64, u32) -> bool) {
+        let gone = self
+            .sockets
+            .iter()
+            .filter(|(id, socket)| socket.opened <= at && is_gone(**id, socket.holder.0));
+        let gone: Vec<u64> = gone.map(|(id, _)| *id).collect();
+        gone.into_iter().for_each(|id| self.close(id));
+    }
+
     /// Ends a bucket: notes how many are open now, keeping `buckets` rises (one more end).
     pub fn end_bucket(&mut self, buckets: usize) {
         for holding in self.holders.values_mut() {

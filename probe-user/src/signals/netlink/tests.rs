@@ -8,6 +8,7 @@ use crate::{
 };
 
 mod births;
+mod gaps;
 
 fn bench() -> Bench {
     let mut bench = Bench::new(Box::new(NetlinkDetector::new(&NetlinkConfig::default())));

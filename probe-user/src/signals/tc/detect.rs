@@ -1,13 +1,15 @@
 //! The detector of the tc signal: what each filter's writes say, each attach point's, each
 //! interface's two directions, and all interfaces together.
 
+use probe_common::wire::signal;
+
 use super::{
     Answer, TcChange, TcRequest, duplicates::Programs, owners::Written, points::Points,
     sides::Sides, slots::Slots, sweep::Sweeps,
 };
 use crate::{
     config::tc::TcConfig,
-    event::{Body, BootNs, Event},
+    event::{Body, BootNs, Event, Fact, Gap},
     findings::Condition,
     signals::Detector,
 };
@@ -20,6 +22,10 @@ pub struct TcDetector {
     sides: Sides,
     sweeps: Sweeps,
     programs: Programs,
+    /// Records are missing among those that come: each tells only what it says by itself.
+    in_gap: bool,
+    /// When the latest gap was over; a snapshot from before it is too old.
+    whole_since: BootNs,
 }
 
 impl TcDetector {
@@ -33,6 +39,8 @@ impl TcDetector {
             sides: Sides::default(),
             sweeps: Sweeps::default(),
             programs: Programs::default(),
+            in_gap: false,
+            whole_since: 0,
         }
     }
 
@@ -41,6 +49,9 @@ impl TcDetector {
             Answer::Done | Answer::Unknown => {
                 if !request.lets_the_kernel_choose() {
                     self.slots.observe(event, request, &self.config, out);
+                }
+                if self.in_gap {
+                    return;
                 }
                 let written = self.sides.observe(event, request, &self.config);
                 let written = Written::by(request, written);
@@ -58,9 +69,23 @@ impl TcDetector {
 impl TcDetector {
     /// Takes what the snapshot found. Nothing was written: it only says what there is.
     fn seed(&mut self, event: &Event, request: &TcRequest) {
+        if self.in_gap || event.context.at < self.whole_since {
+            return;
+        }
         let piled_up = self.sides.seed(event, request, &self.config);
         self.points.seed(event, request, piled_up, &self.config);
         self.sweeps.seed(event, request);
+    }
+}
+
+impl TcDetector {
+    /// Forgets what only an unbroken row of requests tells: what is attached where, and whose it is.
+    fn gap(&mut self, gap: Gap, at: BootNs) {
+        self.in_gap = !gap.passed;
+        self.whole_since = at;
+        self.points.forget(&self.config);
+        self.sides.forget();
+        self.programs.forget();
     }
 }
 
@@ -76,6 +101,9 @@ impl Detector for TcDetector {
                 self.sides.link_gone(netns, *ifindex);
                 self.sweeps.link_gone(netns, *ifindex);
                 self.programs.link_gone(netns, *ifindex);
+            }
+            Body::Polled(Fact::Gap(gap)) if gap.signal == signal::TC => {
+                self.gap(*gap, event.context.at);
             }
             Body::Fork(_) | Body::Netlink(_) | Body::Rtnl(_) | Body::Polled(_) => {}
         }

@@ -85,6 +85,11 @@ impl Programs {
         });
     }
 
+    /// Forgets what is attached: something was missed.
+    pub fn forget(&mut self) {
+        self.points.retain(|_, _| false);
+    }
+
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
         self.points.retain(|point, _| !point.link.is(netns, ifindex));

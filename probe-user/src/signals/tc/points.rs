@@ -170,6 +170,16 @@ impl Points {
         }
     }
 
+    /// Forgets what is attached and whose it is: something was missed.
+    pub fn forget(&mut self, config: &TcConfig) {
+        self.points.retain(|_, state| {
+            state.failures = Window::new(capacity(config));
+            (state.failing, state.without_prio, state.seeded) = (None, 0, 0);
+            state.owners = Owners::default();
+            true
+        });
+    }
+
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
         self.points.retain(|point, _| !point.link.is(netns, ifindex));

@@ -100,6 +100,14 @@ impl Sides {
         }
     }
 
+    /// Forgets what is attached: something was missed.
+    pub fn forget(&mut self) {
+        self.links.retain(|_, link| {
+            (link.directions, link.last) = (Directions::default(), [None, None]);
+            true
+        });
+    }
+
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
         self.links.retain(|key, _| !key.is(netns, ifindex));

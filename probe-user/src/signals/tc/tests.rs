@@ -14,6 +14,8 @@ use crate::{
     },
 };
 
+mod gap;
+
 pub fn bench() -> Bench {
     Bench::new(Box::new(TcDetector::new(&TcConfig::default())))
 }

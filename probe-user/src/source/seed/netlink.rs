@@ -1,4 +1,5 @@
-//! /proc as a source: the netlink sockets that were open before the hooks were there.
+//! /proc as a source: the netlink sockets that were open before the hooks were there, and those that
+//! there are after records were lost.
 //!
 //! Not found: sockets that were never bound nor used, which no table lists, and those of a namespace
 //! that no process is in.
@@ -16,10 +17,17 @@ use probe_common::{
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use held::Held;
+
 use super::number;
 use crate::{
-    decode::as_bytes, enrich::cgroup::PidsHierarchy, event::BootNs, findings::clock::boot_now,
+    decode::as_bytes,
+    enrich::cgroup::PidsHierarchy,
+    event::{BootNs, HeldSockets},
+    findings::clock::boot_now,
 };
+
+mod held;
 
 /// Sockets looked for at once, as many as the detector remembers; more are misses.
 const MOST: usize = 65_536;
@@ -29,29 +37,57 @@ const MOST: usize = 65_536;
 const PASSES: usize = 2;
 
 /// Hands over an open record for each netlink socket that a process holds. One that several hold
-/// counts for the lowest pid. Returns how many things could not be read; what vanishes meanwhile is
-/// none of them.
+/// counts for the lowest pid. `by_inode` says whether the kernel side's records name sockets by their
+/// inode; where they do not, none is handed over, as it would never be seen closing.
 ///
 /// # Errors
 /// When there is no /proc to read.
-pub fn sockets(hierarchy: Option<&PidsHierarchy>, each: impl FnMut(&[u8])) -> io::Result<u64> {
+pub fn sockets(
+    hierarchy: Option<&PidsHierarchy>,
+    by_inode: bool,
+    mut each: impl FnMut(&[u8]),
+) -> io::Result<Look> {
     let cgroup = |pid| hierarchy.and_then(|hierarchy| hierarchy.of_process(pid)).unwrap_or(0);
-    scan(Path::new("/proc"), process::id(), MOST, cgroup, each)
+    let bounds = Bounds { own: process::id(), most: MOST, by_inode };
+    scan(Path::new("/proc"), bounds, cgroup, |record| {
+        if by_inode {
+            each(record);
+        }
+    })
+}
+
+/// What a look at /proc showed beside the sockets it handed over.
+#[derive(Debug)]
+pub struct Look {
+    /// When it began.
+    pub at: BootNs,
+    /// Sockets there are, of all families.
+    pub held: HeldSockets,
+    /// How many things could not be read; what vanishes meanwhile is none of them.
+    pub misses: u64,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// The process that is left out.
+    own: u32,
+    most: usize,
+    by_inode: bool,
 }
 
 fn scan(
     proc: &Path,
-    own: u32,
-    most: usize,
+    bounds: Bounds,
     cgroup: impl Fn(u32) -> u64,
     mut each: impl FnMut(&[u8]),
-) -> io::Result<u64> {
+) -> io::Result<Look> {
     let mut pids: Vec<u32> = fs::read_dir(proc)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|pid| *pid != own)
+        .filter(|pid| *pid != bounds.own)
         .collect();
     pids.sort_unstable();
-    let mut scan = Scan { most, at: boot_now(), ..Scan::default() };
+    let mut scan = Scan::new(bounds);
     let directories: Vec<(u32, PathBuf)> =
         pids.into_iter().map(|pid| (pid, proc.join(pid.to_string()))).collect();
     // All namespaces first: a process may hold sockets of others than its own. What is opened after
@@ -62,7 +98,7 @@ fn scan(
     for (pid, process) in &directories {
         scan.find_held(*pid, process, &cgroup, &mut each);
     }
-    Ok(scan.misses)
+    Ok(scan.look())
 }
 
 /// A netlink socket as its namespace lists it.
@@ -81,17 +117,28 @@ struct Holder {
     cgroup: u64,
 }
 
-#[derive(Default)]
 struct Scan {
     most: usize,
     at: BootNs,
     namespaces: FxHashSet<u32>,
     /// By inode; a socket leaves when a holder was found.
     listed: FxHashMap<u64, Listed>,
+    held: Held,
     misses: u64,
 }
 
 impl Scan {
+    fn new(bounds: Bounds) -> Self {
+        Self {
+            most: bounds.most,
+            at: boot_now(),
+            namespaces: FxHashSet::default(),
+            listed: FxHashMap::default(),
+            held: Held::new(bounds.by_inode),
+            misses: 0,
+        }
+    }
+
     /// Reads the table of a process's namespace, unless that was done through another process.
     fn note_namespace(&mut self, process: &Path) {
         let link = fs::read_link(process.join("ns/net"));
@@ -133,23 +180,22 @@ impl Scan {
     ) {
         let fds = match fs::read_dir(process.join("fd")) {
             Ok(fds) => fds,
-            Err(error) => return self.miss(&error),
+            Err(error) => return self.cannot_read(pid, &error),
         };
         let mut holder = None;
         for fd in fds {
-            let link = match fd.and_then(|fd| fs::read_link(fd.path())) {
-                Ok(link) => link,
+            let path = fd.map(|fd| fd.path());
+            let (link, path) = match path.and_then(|path| Ok((fs::read_link(&path)?, path))) {
+                Ok(found) => found,
                 Err(error) => {
-                    self.miss(&error);
+                    self.cannot_read(pid, &error);
                     continue;
                 }
             };
             let inode = link.to_str().and_then(|link| number(link, "socket"));
-            let Some((inode, listed)) =
-                inode.and_then(|inode| Some((inode, self.listed.remove(&inode)?)))
-            else {
-                continue;
-            };
+            let Some(inode) = inode else { continue };
+            self.held.note(pid, &path, inode);
+            let Some(listed) = self.listed.remove(&inode) else { continue };
             let holder = *holder.get_or_insert_with(|| {
                 let comm = fs::read(process.join("comm"));
                 let comm = comm.map_or([0; COMM_LEN], |text| comm_in(&text));
@@ -159,11 +205,27 @@ impl Scan {
         }
     }
 
+    fn look(mut self) -> Look {
+        self.listed.keys().for_each(|inode| self.held.note_listed(*inode));
+        Look { at: self.at, held: self.held.all(), misses: self.misses }
+    }
+
+    /// Notes that not all fds of a process could be read.
+    fn cannot_read(&mut self, pid: u32, error: &io::Error) {
+        if !is_gone(error) {
+            self.held.unread(pid);
+        }
+        self.miss(error);
+    }
+
     /// Counts what could not be read; a process, an fd or a namespace may be gone by then.
     fn miss(&mut self, error: &io::Error) {
-        let gone = matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::ENXIO));
-        self.misses += u64::from(!gone);
+        self.misses += u64::from(!is_gone(error));
     }
+}
+
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH | libc::ENXIO))
 }
 
 fn record(at: BootNs, holder: Holder, socket: u64, listed: Listed) -> NetlinkRecord {

@@ -1,11 +1,19 @@
 //! The snapshot of tc: what clsact qdiscs there are at the agent's start, and which filters they hold,
 //! told as the requests that would make them.
 //!
-//! It runs after the hooks were attached, on a thread of its own, as entering a namespace is a
-//! thread's affair; so it keeps neither the start nor the ring waiting. Each interface comes with
-//! the time of the look at it, by which the detector puts it between the events.
+//! It runs after the hooks were attached, and again after records of tc were lost, on a thread of its
+//! own, as entering a namespace is a thread's affair; so it keeps neither the start nor the ring
+//! waiting. Each interface comes with the time of the look at it, by which the detector puts it
+//! between the events.
 
-use std::{fs::File, io, os::fd::AsRawFd, thread, time::Duration};
+use std::{
+    fs::File,
+    io,
+    os::fd::AsRawFd,
+    sync::mpsc::{self, SyncSender, sync_channel},
+    thread,
+    time::Duration,
+};
 
 use probe_common::{
     bpf::ProgramRecord,
@@ -39,20 +47,17 @@ const TRIES: usize = 3;
 /// When all is looked at once more: what changed during the first look, or before its answer could be
 /// taken in, is not known after that. What is known then is left alone.
 const AGAIN: Duration = Duration::from_secs(2);
+/// Least time between two snapshots, however many records get lost.
+const PAUSE: Duration = Duration::from_secs(5);
 
-/// The two looks, a thread each: it ends in another namespace than it began in. Stuck on a node whose
-/// RTNL mutex is held for long, which a restart would not change.
-const LOOKS: [(Duration, Part); 2] =
-    [(Duration::ZERO, part("tc-snapshot")), (AGAIN, part("tc-snapshot-2"))];
-
-const fn part(name: &'static str) -> Part {
-    Part {
-        name,
-        end: End::WhenDone,
-        help: "what tc holds already stays unknown without it: start nodeprobe again",
-        turns: Some(Turns { within: Duration::from_secs(60), vital: false }),
-    }
-}
+/// The thread that looks. Stuck on a node whose RTNL mutex is held for long, which a restart would not
+/// change.
+const PART: Part = Part {
+    name: "tc-snapshot",
+    end: End::WhenDone,
+    help: "what tc holds already stays unknown without it: start nodeprobe again",
+    turns: Some(Turns { within: Duration::from_secs(60), vital: false }),
+};
 
 /// What was found: an interface, or something that could not be read.
 pub enum Found {
@@ -62,12 +67,21 @@ pub enum Found {
 }
 
 /// The near end of the snapshot's thread.
-pub struct Snapshot(Receiver<Found>);
+pub struct Snapshot {
+    found: Receiver<Found>,
+    ask: SyncSender<()>,
+}
 
 impl Snapshot {
-    /// Waits for more; `None` when all was told.
+    /// Waits for more; `None` when there will never be.
     pub async fn next(&mut self) -> Option<Found> {
-        self.0.recv().await
+        self.found.recv().await
+    }
+
+    /// Asks for another one: something was missed.
+    pub fn again(&self) {
+        // One that is asked for already will do.
+        let _ = self.ask.try_send(());
     }
 }
 
@@ -76,20 +90,43 @@ impl Snapshot {
 /// # Errors
 /// When the thread cannot be made.
 pub fn start(supervisor: &mut Supervisor) -> io::Result<Snapshot> {
-    let (to, from) = channel(QUEUE);
-    for (pause, part) in LOOKS {
-        let to = to.clone();
-        supervisor.thread(part, 256 * 1024, move |beat| {
+    let (to, found) = channel(QUEUE);
+    let (ask, asked) = sync_channel(1);
+    let home = File::open("/proc/self/ns/net")?;
+    supervisor.thread(PART, 256 * 1024, move |beat| {
+        work(&to, &asked, &home, beat);
+        Ok(())
+    })?;
+    Ok(Snapshot { found, ask })
+}
+
+/// Looks now, and whenever it is asked to, until nobody listens any more.
+fn work(to: &Sender<Found>, asked: &mpsc::Receiver<()>, home: &File, beat: &Heartbeat) {
+    loop {
+        for pause in [Duration::ZERO, AGAIN] {
+            beat.rest();
             thread::sleep(pause);
-            let mut look = Look { to, beat: beat.clone(), links: 0, namespaces: 0 };
-            if look.everywhere().is_ok() {
-                let Look { links, namespaces, .. } = look;
-                log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
+            let mut look = Look { to: to.clone(), beat: beat.clone(), links: 0, namespaces: 0 };
+            if look.everywhere().is_err() {
+                return;
             }
-            Ok(())
-        })?;
+            let Look { links, namespaces, .. } = look;
+            log::debug!("found {links} clsact qdiscs in {namespaces} network namespaces");
+            // A thread that stays in a namespace keeps it alive.
+            if let Err(error) = enter(home)
+                && namespaces > 1
+            {
+                return log::warn!(
+                    "cannot leave a network namespace: {error}; no more snapshots of tc"
+                );
+            }
+        }
+        beat.rest();
+        thread::sleep(PAUSE);
+        if asked.recv().is_err() {
+            return;
+        }
     }
-    Ok(Snapshot(from))
 }
 
 /// Nobody listens any more.

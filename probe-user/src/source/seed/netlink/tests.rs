@@ -46,15 +46,19 @@ impl Proc {
     /// What is found, and the misses.
     fn scan(&self, most: usize) -> (Vec<Found>, u64) {
         let mut found = Vec::new();
-        let misses = scan(&self.0, 99, most, u64::from, |record| {
+        let misses = scan(&self.0, bounds(most), u64::from, |record| {
             let (context, protocol, socket) = seeded(record);
             assert_eq!(context.cgroup, Some(context.pid.into()));
             let comm = context.comm.text().unwrap();
             found.push((context.pid, comm, context.netns.unwrap(), protocol, socket));
         });
         found.sort_unstable();
-        (found, misses.unwrap())
+        (found, misses.unwrap().misses)
     }
+}
+
+fn bounds(most: usize) -> Bounds {
+    Bounds { own: 99, most, by_inode: true }
 }
 
 impl Drop for Proc {
@@ -110,9 +114,9 @@ fn what_vanishes_is_no_miss_and_what_cannot_be_read_is() {
     fs::remove_file(proc.0.join("3/comm")).unwrap();
     let mut comms = Vec::new();
     let misses =
-        scan(&proc.0, 99, MOST, u64::from, |record| comms.push(seeded(record).0.comm.text()));
-    assert_eq!((comms, misses.unwrap()), (vec![None], 2));
-    assert!(scan(&proc.0.join("none"), 99, MOST, u64::from, |_| ()).is_err());
+        scan(&proc.0, bounds(MOST), u64::from, |record| comms.push(seeded(record).0.comm.text()));
+    assert_eq!((comms, misses.unwrap().misses), (vec![None], 2));
+    assert!(scan(&proc.0.join("none"), bounds(MOST), u64::from, |_| ()).is_err());
 }
 
 #[test]
@@ -143,7 +147,10 @@ fn a_real_socket_is_found() {
     let inode = fs::metadata(format!("/proc/self/fd/{fd}")).unwrap().ino();
 
     let mut found = Vec::new();
-    scan(Path::new("/proc"), 0, MOST, u64::from, |record| found.push(seeded(record))).unwrap();
+    scan(Path::new("/proc"), Bounds { own: 0, ..bounds(MOST) }, u64::from, |record| {
+        found.push(seeded(record))
+    })
+    .unwrap();
     found.retain(|(_, _, socket)| *socket == inode);
     assert_eq!(found.len(), 1);
     let (context, protocol, _) = found[0];
@@ -183,4 +190,30 @@ proptest! {
     fn any_row_is_read(protocol: u32, inode: u64) {
         prop_assert_eq!(row(&listed(protocol, inode)), Some((protocol, inode)));
     }
+}
+
+#[test]
+fn what_is_held_or_listed_is_there() {
+    let proc = Proc::new("held");
+    proc.process(812, 1, &listed(0, 70), &["socket:[5000]", "/dev/null"]);
+    let held = |by_inode| {
+        let bounds = Bounds { by_inode, ..bounds(MOST) };
+        scan(&proc.0, bounds, u64::from, |_| ()).unwrap().held
+    };
+    let by_inode = held(true);
+    assert_eq!((by_inode.whole, by_inode.ids.as_slice()), (true, &[70, 5000][..]));
+    assert!(by_inode.is_gone(71, 812) && !by_inode.is_gone(70, 812));
+    // Fd 0 of the process; which table has it does not matter.
+    let fd = |fd: u64| 1 << 63 | 812 << 32 | fd;
+    let by_fd = held(false);
+    assert_eq!(by_fd.ids, [fd(0)]);
+    assert!(by_fd.is_gone(fd(1), 812));
+
+    // Whose fds cannot be read is left alone.
+    fs::remove_dir_all(proc.0.join("812/fd")).unwrap();
+    fs::write(proc.0.join("812/fd"), "").unwrap();
+    let unread = held(true);
+    assert_eq!(unread.unread, [812]);
+    assert!(!unread.is_gone(71, 812) && unread.is_gone(71, 813));
+    assert!(!HeldSockets::default().is_gone(71, 813), "nothing could be listed");
 }

@@ -1,0 +1,78 @@
+//! Modules of tc are unloaded and loaded again. No hook lives in one: all are on functions of the kernel.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use rustix::io::Errno;
+use rustix::system::{delete_module, finit_module};
+
+use super::watched::Watched;
+use super::{Fault, wait};
+use crate::init::MODULES_FILE;
+use crate::props::veth::Veth;
+use crate::session::Setup;
+
+/// The fault.
+pub const FAULT: Fault = Fault {
+    name: "fault-modules",
+    summary: "cls_bpf, sch_ingress and veth are unloaded and loaded again",
+    expected: "the agent finds filters that toggle on an interface made before, and on one made after",
+    guest_only: true,
+    check,
+};
+
+/// What is unloaded, as far as it is no part of the kernel.
+const MODULES: [&str; 3] = ["cls_bpf", "sch_ingress", "veth"];
+
+fn check(setup: &Setup) -> Result<String> {
+    let mut agent = Watched::start(setup, "")?;
+    toggle(&mut agent, setup)?;
+    let modules = loaded()?;
+    for (name, _) in &modules {
+        wait::until("a module cannot be unloaded", || unload(name))?;
+    }
+    // The order in which they were loaded at first.
+    for (name, path) in modules.iter().rev() {
+        let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+        finit_module(&file, c"", 0).with_context(|| format!("cannot load {name}"))?;
+    }
+    toggle(&mut agent, setup)?;
+    agent.end()?;
+    let names: Vec<&str> = modules.iter().map(|(name, _)| name.as_str()).collect();
+    Ok(format!("{} went and came again", names.join(", ")))
+}
+
+/// Those that are loaded from a file, the last one first.
+fn loaded() -> Result<Vec<(String, PathBuf)>> {
+    let order = fs::read_to_string(MODULES_FILE).context("the guest has no list of modules")?;
+    let named = order.lines().rev().filter_map(|line| {
+        let name = Path::new(line).file_stem()?.to_str()?.to_owned();
+        MODULES.contains(&name.as_str()).then(|| (name, PathBuf::from(line)))
+    });
+    let modules: Vec<_> = named.collect();
+    ensure!(!modules.is_empty(), "all of {MODULES:?} are parts of this kernel");
+    Ok(modules)
+}
+
+/// Unloads a module; why not, while it is in use: what goes with a namespace goes a little later.
+fn unload(name: &str) -> Result<Option<String>> {
+    let word = std::ffi::CString::new(name)?;
+    match delete_module(&word, libc::O_NONBLOCK) {
+        Ok(()) => Ok(None),
+        Err(error @ (Errno::AGAIN | Errno::BUSY)) => Ok(Some(format!("{name}: {error}"))),
+        Err(error) => Err(error).with_context(|| format!("cannot unload {name}")),
+    }
+}
+
+/// Filters toggle on an interface, which is found; then both are gone.
+fn toggle(agent: &mut Watched, setup: &Setup) -> Result<()> {
+    let veth = Veth::create()?;
+    for rule in ["tc-rewrite-rate", "tc-asymmetry"] {
+        agent.may_say(veth.about(rule, "calico-node"));
+    }
+    let mut calico = veth.actor(&setup.stage, "calico-node", "tc-toggle", &[])?;
+    calico.first_bad_act()?;
+    agent.expect(veth.about("tc-handle-toggle", "calico-node"))?;
+    Ok(())
+}
