@@ -36,7 +36,17 @@ Examples:
   sudo nodeprobe run                       findings on the terminal as they fire
   sudo nodeprobe run -o json | jq .summary
   sudo nodeprobe run --listen none         no metrics endpoint
-  curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs";
+  curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs
+  curl -s http://127.0.0.1:9477/readyz     what it sees, and what it does not
+  curl -s http://127.0.0.1:9477/livez      503 when a part of it that matters is stuck
+
+Under systemd (Type=notify) it tells READY and STATUS, and pings a watchdog (WatchdogSec=30s) while
+its loops turn.
+
+Exit codes:
+  0  SIGINT or SIGTERM asked for the end, and all findings were handed over
+  1  it could not start or go on: the last line on stderr says which part, why and what to do
+  2  wrong flags or configuration";
 
 /// Watches a Linux node from inside its kernel: qdisc/tc flapping, fork exhaustion and fd leaks, with
 /// who does it, where, why and how long is left.

@@ -32,6 +32,9 @@ const POLL: Duration = Duration::from_millis(50);
 /// For how long a stopped agent is listened to: longer than it may go without a ping.
 const SILENCE: Duration = Duration::from_secs(3);
 
+/// What happens, and how.
+type Part = (&'static str, fn(&Setup) -> Result<()>);
+
 /// Starts agents, stops them in several ways, and listens.
 #[must_use]
 pub fn verdict(setup: &Setup) -> Verdict {
@@ -42,7 +45,7 @@ pub fn verdict(setup: &Setup) -> Verdict {
 }
 
 fn check(setup: &Setup) -> Result<String> {
-    let parts: [(&str, fn(&Setup) -> Result<()>); 3] = [
+    let parts: [Part; 3] = [
         ("the loop turns, stands still, turns again, and is asked to end", turns),
         ("whoever reads the findings stalls, then goes away", reader_goes),
         ("the metrics port is taken", port_taken),

@@ -33,6 +33,7 @@ fn help_has_examples_and_exit_codes() -> Result<()> {
     assert!(text.contains("Exit codes:") && text.contains("doctor"), "{text}");
     let run = String::from_utf8(nodeprobe(&["run", "--help"])?.stdout)?;
     assert!(run.contains("Examples:") && run.contains("--rung"), "{run}");
+    assert!(run.contains("Exit codes:") && run.contains("/livez"), "{run}");
     Ok(())
 }
 

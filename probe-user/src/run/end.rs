@@ -28,8 +28,14 @@ impl Agent {
         let said = stdout
             .finish(LAST_WORDS)
             .map_err(|source| RunError::LastWords { sink: stdout::NAME, source });
+        let said = if is_told(&watched, stdout::PART.name) { Ok(()) } else { said };
         first_error([watched, drained.map_err(RunError::Bug), said])
     }
+}
+
+/// Whether the agent ends because this part did.
+fn is_told(watched: &Result<(), RunError>, part: &str) -> bool {
+    matches!(watched, Err(RunError::Ended(unexpected)) if unexpected.part == part)
 }
 
 /// The first is what the agent ends with; others are said, where they are other words.
