@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn memlock_matters_where_maps_are_charged_to_it() {
-        let all_but = format!("CapEff:\t{:016x}\n", u64::MAX & !(1 << SYS_RESOURCE.bit));
+        let all_but = format!("CapEff:\t{:016x}\n", !(1_u64 << SYS_RESOURCE.bit));
         assert_eq!(names(&all_but, true), ["CAP_SYS_RESOURCE"]);
         assert!(names(&all_but, false).is_empty());
     }

@@ -103,8 +103,9 @@ impl Offsets {
             }
             Verdict::Unknown => {
                 log::warn!(
-                    "--btf {}: whether it is of this very kernel cannot be told, as the kernel shows \
-                     no addresses (kernel.kptr_restrict); wrong BTF makes findings wrong",
+                    "--btf {}: whether it is of this very kernel cannot be told, as /proc/kallsyms \
+                     tells no addresses of its variables (kernel.kptr_restrict, \
+                     CONFIG_KALLSYMS_ALL); wrong BTF makes findings wrong",
                     path.display()
                 );
                 Ok(offsets)

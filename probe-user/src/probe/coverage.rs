@@ -141,3 +141,6 @@ fn unread(hook: &'static Hook, rung: Rung, offsets: &Offsets) -> Vec<Unread> {
     };
     hook.reads_on(rung).filter_map(|reads| missing(&reads)).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ impl<'a> Ladder<'a> {
         let asked = self.choices.named(signal, hook);
         let mut coverage = Coverage::none(signal, hook);
         coverage.asked_for = asked.is_some();
-        if let Some(Feature { absent, .. }) = self.lacks_for(hook) {
+        if let Some(Feature { absent, .. }) = needs(hook).find(|need| self.lacks(need)) {
             coverage.not_applicable = Some(absent);
             coverage.refusals.extend(asked.map(|rung| (rung, Refusal::NothingToSee(absent))));
             return coverage;
@@ -67,13 +67,14 @@ impl<'a> Ladder<'a> {
                 }
             }
         }
+        // Without BTF nothing else tells that the kernel lacks a feature.
+        let mut refusals = coverage.refusals.iter();
+        if !self.offsets.are_known()
+            && refusals.any(|(_, why)| matches!(why, Refusal::NoFunction(_)))
+        {
+            coverage.not_applicable = needs(hook).next().map(|need| need.absent);
+        }
         coverage
-    }
-
-    /// What the kernel would need for a hook to make sense, if it has it not.
-    fn lacks_for(&self, hook: &'static Hook) -> Option<Feature> {
-        let mut parts = hook.steps.iter().flat_map(|step| step.programs);
-        parts.find_map(|part| part.feature.filter(|need| !part.optional && self.lacks(need)))
     }
 
     /// Whether the kernel is known not to have something.
@@ -126,4 +127,10 @@ impl<'a> Ladder<'a> {
         let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
         Err(Refusal::MissingFields(names.join(", ")))
     }
+}
+
+/// What the kernel must have for a hook to make sense.
+fn needs(hook: &'static Hook) -> impl Iterator<Item = Feature> {
+    let parts = hook.steps.iter().flat_map(|step| step.programs);
+    parts.filter(|part| !part.optional).filter_map(|part| part.feature)
 }
