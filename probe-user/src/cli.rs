@@ -17,6 +17,7 @@ use crate::{
     doctor, explain,
     probe::{hook::Rung, refusal::chain},
     run,
+    stderr::Stderr,
 };
 
 /// Exit code for a mistake of the user's: flags or configuration.
@@ -107,6 +108,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let logger = env_logger::Env::new().filter_or("NODEPROBE_LOG", "info");
     env_logger::Builder::from_env(logger)
+        .target(env_logger::Target::Pipe(Box::new(Stderr)))
         .format(|f, r| writeln!(f, "{}: {}", r.level(), r.args()))
         .init();
     match cli.command {
@@ -179,7 +181,7 @@ fn usage(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// A line on stderr; a closed stderr is no reason to end.
 pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
 }
 
 #[cfg(test)]

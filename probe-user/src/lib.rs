@@ -22,4 +22,5 @@ mod scarce;
 pub mod signals;
 pub mod sinks;
 pub mod source;
+mod stderr;
 mod symbols;

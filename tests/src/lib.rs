@@ -19,6 +19,7 @@ pub mod scenario;
 mod scenarios;
 pub mod session;
 pub mod tc;
+pub mod trial;
 pub mod workload;
 
 /// How long anything may take before it counts as hung, on the slowest guest. Never a measure.

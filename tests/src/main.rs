@@ -4,11 +4,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
+use scenarios::trial::{self, Trial};
 use scenarios::workload::Workload;
 use scenarios::{init, interrupt, runner, workload};
 
@@ -25,7 +26,7 @@ enum Command {
     List,
     /// Play scenarios, each with an agent of its own.
     Run {
-        /// Names of scenarios; all when none is given.
+        /// Names of scenarios and trials; all when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -88,11 +89,14 @@ fn run(command: Command) -> Result<bool> {
             for Scenario { name, summary, expected, .. } in ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
+            for Trial { name, summary, expected, .. } in trial::ALL {
+                println!("{name}: {summary}\n    expected: {expected}");
+            }
             Ok(true)
         }
         Command::Run { names, setup } => {
-            let chosen = choose(&names)?;
-            Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
+            let (scenarios, trials) = choose(&names)?;
+            Ok(runner::run(&setup.prepare()?, &scenarios, &trials).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -100,14 +104,25 @@ fn run(command: Command) -> Result<bool> {
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+/// What is played: scenarios, then trials.
+type Chosen = (Vec<&'static Scenario>, Vec<&'static Trial>);
+
+fn choose(names: &[String]) -> Result<Chosen> {
     if names.is_empty() {
-        return Ok(ALL.iter().collect());
+        return Ok((ALL.iter().collect(), trial::ALL.iter().collect()));
     }
-    let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
-    let named = |name: &String| {
-        scenario::find(name)
-            .with_context(|| format!("there is no scenario {name}; there are {}", known()))
-    };
-    names.iter().map(named).collect()
+    let (mut scenarios, mut trials) = Chosen::default();
+    for name in names {
+        match (scenario::find(name), trial::find(name)) {
+            (Some(scenario), _) => scenarios.push(scenario),
+            (None, Some(trial)) => trials.push(trial),
+            (None, None) => {
+                let known = ALL.iter().map(|scenario| scenario.name);
+                let known = known.chain(trial::ALL.iter().map(|trial| trial.name));
+                let known = known.collect::<Vec<_>>().join(", ");
+                bail!("there is no scenario {name}; there are {known}");
+            }
+        }
+    }
+    Ok((scenarios, trials))
 }

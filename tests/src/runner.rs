@@ -6,19 +6,29 @@ use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
+use crate::trial::Trial;
 
 /// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; the
 /// files of a kubelet are where a scenario writes them. All else is the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own.
-pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
+/// Consults the doctor, then plays each scenario and each trial with an agent of its own.
+pub fn run(setup: &Setup, scenarios: &[&Scenario], trials: &[&Trial]) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));
+    }
+    for trial in trials {
+        setup.stage.reporter.progress(format!("{}: {}", trial.name, trial.summary));
+        let played = (trial.play)(setup);
+        let (pass, detail) = match played {
+            Ok(detail) => (true, detail),
+            Err(error) => (false, format!("{error:#}")),
+        };
+        tally.verdict(Verdict::new(trial.name, pass, detail));
     }
     tally.finish()
 }

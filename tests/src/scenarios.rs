@@ -1,5 +1,6 @@
 //! The scenarios, one a file.
 
+pub mod dying_node;
 pub mod fd_leak;
 pub mod fork_causes;
 pub mod fork_headroom;
