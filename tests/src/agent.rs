@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,18 +14,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::HANG_GUARD;
-use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
 use crate::metrics::{self, Account, SIGNALS};
-use crate::report::{Line, Reporter, Stats};
+use crate::report::{Reporter, Stats};
 
 mod output;
+mod readers;
 mod ready;
 mod transcript;
 
 pub use output::Output;
+use readers::{read_findings, read_log};
 use ready::Ready;
 pub use transcript::Arrival;
 use transcript::Transcript;
@@ -281,26 +282,4 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn read_findings(lines: impl BufRead, transcript: &Transcript, reporter: &Reporter) {
-    for line in lines.lines().map_while(Result::ok) {
-        match serde_json::from_str::<Finding>(&line) {
-            Ok(finding) => {
-                let at = Moment::now();
-                // Told before anyone can judge by it: a verdict comes after its finding.
-                reporter.line(&Line::Finding { finding: Box::new(finding.clone()) });
-                transcript.arrived(Arrival { finding, at });
-            }
-            Err(error) => transcript.stranger(format!("{line} ({error})")),
-        }
-    }
-    transcript.end_of_stream();
-}
-
-fn read_log(lines: impl BufRead, transcript: &Transcript) {
-    for line in lines.lines().map_while(Result::ok) {
-        transcript.logged(line);
-    }
-    transcript.end_of_stream();
 }
