@@ -20,6 +20,7 @@ use crate::{
         ground::{Ground, Wanted},
     },
     run,
+    stderr::Stderr,
 };
 
 /// Exit code for a mistake of the user's: flags or configuration.
@@ -118,6 +119,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let logger = env_logger::Env::new().filter_or("NODEPROBE_LOG", "info");
     env_logger::Builder::from_env(logger)
+        .target(env_logger::Target::Pipe(Box::new(Stderr)))
         .format(|f, r| writeln!(f, "{}: {}", r.level(), r.args()))
         .init();
     match cli.command {
@@ -197,7 +199,7 @@ fn usage(error: &dyn std::fmt::Display) -> ExitCode {
 
 /// A line on stderr; a closed stderr is no reason to end.
 pub fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = Stderr.write_all(format!("{line}\n").as_bytes());
 }
 
 #[cfg(test)]

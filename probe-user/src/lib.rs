@@ -22,5 +22,6 @@ mod scarce;
 pub mod signals;
 pub mod sinks;
 pub mod source;
+mod stderr;
 pub mod supervise;
 mod symbols;

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -14,16 +14,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::HANG_GUARD;
-use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
 use crate::metrics::{self, Account, SIGNALS};
-use crate::report::{Line, Reporter, Stats};
+use crate::report::{Reporter, Stats};
 
+mod output;
+mod readers;
 mod ready;
 mod transcript;
 
+pub use output::Output;
+use readers::{read_findings, read_log};
 use ready::Ready;
 pub use transcript::Arrival;
 use transcript::Transcript;
@@ -49,28 +52,42 @@ impl Agent {
         args: &[OsString],
         reporter: &Reporter,
     ) -> Result<Self> {
+        Self::launch(Command::new(nodeprobe), Output::Pipe, config, args, reporter)
+    }
+
+    /// As [`Self::start`], by a command that becomes the agent when it gets the agent's arguments, and
+    /// with findings that go elsewhere.
+    pub fn launch(
+        mut command: Command,
+        output: Output,
+        config: &str,
+        args: &[OsString],
+        reporter: &Reporter,
+    ) -> Result<Self> {
         let config_dir = tempfile::tempdir().context("cannot create a temporary directory")?;
         let config_path = config_dir.path().join("nodeprobe.toml");
         fs::write(&config_path, config)
             .with_context(|| format!("cannot write {}", config_path.display()))?;
+        let transcript = Arc::new(Transcript::default());
+        let (stdout, file) = output.open(&transcript)?;
         // Port 0: an agent that already watches this host keeps its own.
-        let mut child = Command::new(nodeprobe)
+        let mut child = command
             .args(["run", "-o", "json", "--listen", "127.0.0.1:0", "--config"])
             .arg(&config_path)
             .args(args)
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("cannot start {}", nodeprobe.display()))?;
-        let stdout = child.stdout.take().ok_or_else(|| anyhow!("the agent has no stdout"))?;
+            .with_context(|| format!("cannot start {command:?}"))?;
+        let pipe = child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>);
+        let findings = pipe.or(file).ok_or_else(|| anyhow!("the agent has no stdout"))?;
         let stderr = child.stderr.take().ok_or_else(|| anyhow!("the agent has no stderr"))?;
 
-        let transcript = Arc::new(Transcript::default());
         let readers = vec![
             thread::spawn({
                 let (transcript, reporter) = (Arc::clone(&transcript), reporter.clone());
-                move || read_findings(BufReader::new(stdout), &transcript, &reporter)
+                move || read_findings(BufReader::new(findings), &transcript, &reporter)
             }),
             thread::spawn({
                 let transcript = Arc::clone(&transcript);
@@ -153,14 +170,25 @@ impl Agent {
         sent.with_context(|| format!("cannot send {signal:?} to the agent"))
     }
 
-    /// Sum of the samples of one of its metrics with these labels.
-    pub fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
-        Ok(metrics::sum(&self.scrape()?, name, labels))
-    }
-
     /// What became of a signal's events.
     pub fn account(&self, signal: &str) -> Result<Account> {
         Ok(Account::of(&self.scrape()?, signal))
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.ready.metrics_url.as_deref()
+    }
+
+    /// Sums the samples of one of its metrics that carry all of these labels.
+    pub fn metric(&self, metric: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        Ok(metrics::sum(&self.scrape()?, metric, labels))
+    }
+
+    /// Waits until it logged a line with these words.
+    pub fn says(&self, words: &str) -> Result<String> {
+        let line = self.transcript.wait(HANG_GUARD, |seen| seen.logged(words));
+        line.ok_or_else(|| anyhow!("the agent does not say {words:?}{}", self.log_tail()))
     }
 
     fn scrape(&self) -> Result<String> {
@@ -271,26 +299,4 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn read_findings(lines: impl BufRead, transcript: &Transcript, reporter: &Reporter) {
-    for line in lines.lines().map_while(Result::ok) {
-        match serde_json::from_str::<Finding>(&line) {
-            Ok(finding) => {
-                let at = Moment::now();
-                // Told before anyone can judge by it: a verdict comes after its finding.
-                reporter.line(&Line::Finding { finding: Box::new(finding.clone()) });
-                transcript.arrived(Arrival { finding, at });
-            }
-            Err(error) => transcript.stranger(format!("{line} ({error})")),
-        }
-    }
-    transcript.end_of_stream();
-}
-
-fn read_log(lines: impl BufRead, transcript: &Transcript) {
-    for line in lines.lines().map_while(Result::ok) {
-        transcript.logged(line);
-    }
-    transcript.end_of_stream();
 }

@@ -28,6 +28,7 @@ enum Want {
     EndsWith(String),
     AtLeast(u64),
     Below(u64),
+    Absent,
 }
 
 impl Expectation {
@@ -96,6 +97,12 @@ impl Expectation {
         self.check(pointer, Want::Below(bound))
     }
 
+    /// A field must not be there: it cannot be known.
+    #[must_use]
+    pub fn without(self, pointer: &'static str) -> Self {
+        self.check(pointer, Want::Absent)
+    }
+
     fn check(mut self, pointer: &'static str, want: Want) -> Self {
         self.checks.push(Check { pointer, want });
         self
@@ -132,13 +139,16 @@ impl Expectation {
 
 impl Check {
     fn met_by(&self, finding: &Finding) -> bool {
-        let Some(found) = finding.raw().pointer(self.pointer) else { return false };
+        let Some(found) = finding.raw().pointer(self.pointer) else {
+            return matches!(self.want, Want::Absent);
+        };
         match &self.want {
             Want::Is(value) => found == value,
             Want::BeginsWith(begin) => found.as_str().is_some_and(|text| text.starts_with(begin)),
             Want::EndsWith(end) => found.as_str().is_some_and(|text| text.ends_with(end)),
             Want::AtLeast(least) => found.as_u64().is_some_and(|number| number >= *least),
             Want::Below(bound) => found.as_u64().is_some_and(|number| number < *bound),
+            Want::Absent => false,
         }
     }
 
@@ -158,6 +168,7 @@ impl fmt::Display for Want {
             Self::EndsWith(end) => write!(f, "\"…{end}\""),
             Self::AtLeast(least) => write!(f, ">= {least}"),
             Self::Below(bound) => write!(f, "< {bound}"),
+            Self::Absent => f.write_str("absent"),
         }
     }
 }
@@ -197,6 +208,18 @@ mod tests {
         assert!(!wanted.met_by(&finding) && wanted.claims(&finding));
         let closest = wanted.closest([&finding]).unwrap();
         assert!(closest.ends_with("(but /evidence/toggles is 3, not >= 4)"), "{closest}");
+    }
+
+    #[test]
+    fn what_cannot_be_known_must_not_be_there() {
+        let finding: Finding = serde_json::from_str(LINE).unwrap();
+        assert!(wanted("cali1", 3).without("/subject/process/exe").met_by(&finding));
+        let named = wanted("cali1", 3).without("/subject/process/comm");
+        let closest = named.closest([&finding]).unwrap();
+        assert!(
+            closest.ends_with("(but /subject/process/comm is \"tc\", not absent)"),
+            "{closest}"
+        );
     }
 
     #[test]

@@ -8,7 +8,6 @@ pub mod clock;
 pub mod doctor;
 pub mod exec;
 pub mod expect;
-pub mod faults;
 pub mod finding;
 pub mod init;
 pub mod interrupt;
@@ -21,7 +20,8 @@ pub mod scenario;
 mod scenarios;
 pub mod session;
 pub mod tc;
-pub mod watchdog;
+pub mod trial;
+mod trials;
 pub mod workload;
 
 /// How long anything may take before it counts as hung, on the slowest guest. Never a measure.

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
-use scenarios::faults::{self, Fault};
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
+use scenarios::trial::{self, Trial};
 use scenarios::workload::Workload;
-use scenarios::{init, interrupt, runner, watchdog, workload};
+use scenarios::{init, interrupt, runner, workload};
 
 /// Play incidents on this machine and judge nodeprobe by what it finds.
 #[derive(Parser)]
@@ -24,9 +24,9 @@ struct Cli {
 enum Command {
     /// List the scenarios.
     List,
-    /// Play scenarios, each with an agent of its own; faults too, when they are named.
+    /// Play scenarios and trials, each with an agent of its own.
     Run {
-        /// Names of scenarios, faults, or "watchdog"; all scenarios and the watchdog when none is given.
+        /// Names of scenarios and trials; all that need no guest of their own when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -91,18 +91,14 @@ fn run(command: Command) -> Result<bool> {
             for Scenario { name, summary, expected, .. } in ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
-            for Fault { name, summary, expected, .. } in faults::ALL {
+            for Trial { name, summary, expected, .. } in trial::ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
             Ok(true)
         }
-        Command::Run { mut names, setup } => {
-            let all = names.is_empty();
-            let watchdog = all || names.iter().any(|name| name == watchdog::NAME);
-            names.retain(|name| name != watchdog::NAME);
-            let (scenarios, faults) =
-                if all { (ALL.iter().collect(), Vec::new()) } else { choose(&names)? };
-            Ok(runner::run(&setup.prepare()?, &scenarios, &faults, watchdog).failed == 0)
+        Command::Run { names, setup } => {
+            let (scenarios, trials) = choose(&names)?;
+            Ok(runner::run(&setup.prepare()?, &scenarios, &trials).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -110,18 +106,28 @@ fn run(command: Command) -> Result<bool> {
     }
 }
 
-fn choose(names: &[String]) -> Result<(Vec<&'static Scenario>, Vec<&'static Fault>)> {
-    let (mut scenarios, mut chosen) = (Vec::new(), Vec::new());
+/// What is played: scenarios, then trials.
+type Chosen = (Vec<&'static Scenario>, Vec<&'static Trial>);
+
+fn choose(names: &[String]) -> Result<Chosen> {
+    if names.is_empty() {
+        return Ok((
+            ALL.iter().collect(),
+            trial::ALL.iter().filter(|trial| !trial.own_guest).collect(),
+        ));
+    }
+    let (mut scenarios, mut trials) = Chosen::default();
     for name in names {
-        match (scenario::find(name), faults::find(name)) {
+        match (scenario::find(name), trial::find(name)) {
             (Some(scenario), _) => scenarios.push(scenario),
-            (None, Some(fault)) => chosen.push(fault),
+            (None, Some(trial)) => trials.push(trial),
             (None, None) => {
                 let known = ALL.iter().map(|scenario| scenario.name);
-                let known: Vec<&str> = known.chain(faults::ALL.iter().map(|f| f.name)).collect();
-                bail!("there is no scenario {name}; there are {}", known.join(", "));
+                let known = known.chain(trial::ALL.iter().map(|trial| trial.name));
+                let known = known.collect::<Vec<_>>().join(", ");
+                bail!("there is no scenario {name}; there are {known}");
             }
         }
     }
-    Ok((scenarios, chosen))
+    Ok((scenarios, trials))
 }

@@ -36,7 +36,11 @@ pub fn sum(text: &str, metric: &str, wanted: &[(&str, &str)]) -> u64 {
     let wanted: Vec<String> =
         wanted.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
     let samples = text.lines().filter_map(|line| {
-        let (labels, number) = line.strip_prefix(metric)?.strip_prefix('{')?.rsplit_once("} ")?;
+        let sample = line.strip_prefix(metric)?;
+        let (labels, number) = match sample.strip_prefix('{') {
+            Some(labelled) => labelled.rsplit_once("} ")?,
+            None => ("", sample.strip_prefix(' ')?),
+        };
         let has = |pair: &String| labels.split(',').any(|label| label == pair);
         // Counts: whole and not negative.
         wanted.iter().all(has).then(|| number.parse::<u64>().ok())?
@@ -93,10 +97,12 @@ mod tests {
                     nodeprobe_events_total{kind=\"request\",signal=\"tc\"} 40\n\
                     nodeprobe_events_total{kind=\"other\",signal=\"tc\"} 2\n\
                     nodeprobe_events_total{kind=\"open\",signal=\"netlink\"} 7\n\
-                    nodeprobe_events_total_other{signal=\"tc\"} 100\n";
+                    nodeprobe_events_total_other{signal=\"tc\"} 100\n\
+                    nodeprobe_scrapes_total 3\n";
         assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "tc")]), 42);
         assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "tc"), ("kind", "other")]), 2);
         assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "fork")]), 0);
+        assert_eq!(sum(text, "nodeprobe_scrapes_total", &[]), 3);
     }
 
     #[test]

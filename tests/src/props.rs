@@ -3,7 +3,9 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 pub mod actor;
+pub mod cell;
 pub mod cgroup;
+pub mod disk;
 pub mod leaker;
 pub mod netns;
 pub mod pod;

@@ -3,32 +3,27 @@
 use anyhow::{Error, Result};
 
 use crate::doctor;
-use crate::faults::{self, Fault};
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
-use crate::watchdog;
+use crate::trial::Trial;
 
 /// Time runs faster for the slow leaks, and four times as many fds would take as long to leak; the
 /// files of a kubelet are where a scenario writes them. All else is the default.
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own, then the faults, then the
-/// watchdog if asked.
-pub fn run(setup: &Setup, scenarios: &[&Scenario], faults: &[&Fault], and_watchdog: bool) -> Done {
+/// Consults the doctor, then plays each scenario and each trial with an agent of its own.
+pub fn run(setup: &Setup, scenarios: &[&Scenario], trials: &[&Trial]) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));
     }
-    if and_watchdog {
-        tally.verdict(watchdog::verdict(setup));
-    }
-    for fault in faults {
-        setup.stage.reporter.progress(format!("{}: {}", fault.name, fault.summary));
-        tally.verdict(faults::verdict(fault, setup));
+    for trial in trials {
+        setup.stage.reporter.progress(format!("{}: {}", trial.name, trial.summary));
+        tally.verdict(trial.verdict(setup));
     }
     tally.finish()
 }

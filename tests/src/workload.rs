@@ -23,6 +23,7 @@ mod tc_agent;
 mod tc_sweep;
 mod tc_target;
 mod tc_toggle;
+mod unprivileged;
 
 /// What a workload says on standard output, one JSON object a line.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -88,6 +89,8 @@ pub enum Workload {
     FdHold(fd::Hold),
     /// Open fds and close them all, again and again.
     FdSaw(fd::Saw),
+    /// Become a program without `CAP_SYS_ADMIN`.
+    Unprivileged(unprivileged::Unprivileged),
     /// Become a program that opens netlink sockets and never closes them.
     Leaker(leaker::Leaker),
 }
@@ -117,6 +120,7 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdLeak(args) => fd::leak(args),
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
+        Workload::Unprivileged(args) => unprivileged::run(args),
         Workload::Leaker(args) => leaker::run(args),
     }
 }

@@ -1,6 +1,10 @@
 //! Takes connections in, also when the agent may have no more fds: one is kept back for that.
 
-use std::{fs::File, io, time::Duration};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use prometheus::IntCounter;
 use tokio::{
@@ -16,53 +20,82 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// A listener and an fd in reserve.
 pub struct Door {
     listener: TcpListener,
-    reserve: Option<File>,
+    reserve: Reserve,
     failures: IntCounter,
     want: Want,
 }
 
-/// A connection that was taken in.
-pub struct Guest {
-    pub stream: TcpStream,
-    /// It has the fd that was in reserve: it may ask once.
-    pub hurried: bool,
-}
+/// An fd that is good for nothing but to be closed, or none.
+#[derive(Clone)]
+pub struct Reserve(Arc<Mutex<Option<File>>>);
 
 impl Door {
     /// Opens it; `failures` counts connections that could not be taken in.
     #[must_use]
     pub fn new(listener: TcpListener, failures: IntCounter) -> Self {
-        Self { listener, reserve: reserve(), failures, want: Want::of("metrics endpoint") }
+        let reserve = Reserve(Arc::default());
+        reserve.fill();
+        Self { listener, reserve, failures, want: Want::of("metrics endpoint") }
     }
 
-    /// Waits for a connection. A node or an agent without fds is no reason to end: the listener is
-    /// well, and a later try may work.
-    pub async fn accept(&mut self) -> Guest {
+    /// Waits for a connection; with it comes the reserve where that was given up for it, to be filled
+    /// when the connection is closed. A node or an agent without fds is no reason to end: the listener
+    /// is well, and a later try may work.
+    pub async fn accept(&mut self) -> (TcpStream, Option<Reserve>) {
         loop {
-            let hurried = self.reserve.is_none();
-            match self.listener.accept().await {
+            let given_up = !self.reserve.fill();
+            let error = match self.listener.accept().await {
                 Ok((stream, _)) => {
                     self.want.works();
-                    self.reserve = self.reserve.take().or_else(reserve);
-                    return Guest { stream, hurried: hurried && self.reserve.is_none() };
+                    return (stream, given_up.then(|| self.reserve.clone()));
                 }
-                Err(error) if is_want(&error) && self.reserve.take().is_some() => {}
-                Err(error) => {
-                    self.failures.inc();
-                    self.want.fails(&error);
-                    sleep(PAUSE).await;
-                    self.reserve = self.reserve.take().or_else(reserve);
-                }
+                Err(error) => error,
+            };
+            let want = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+            if want && self.reserve.give_up() {
+                match self.listener.accept().await {
+                    Ok((stream, _)) => return (stream, Some(self.reserve.clone())),
+                    Err(_) => self.reserve.fill(),
+                };
             }
+            self.failures.inc();
+            self.want.fails(&error);
+            sleep(PAUSE).await;
         }
     }
 }
 
-fn is_want(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+impl Reserve {
+    /// Opens the fd if there is none; whether there is one now.
+    pub fn fill(&self) -> bool {
+        let mut fd = self.lock();
+        if fd.is_none() {
+            *fd = File::open("/dev/null").ok();
+        }
+        fd.is_some()
+    }
+
+    /// Closes the fd; whether there was one.
+    fn give_up(&self) -> bool {
+        self.lock().take().is_some()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<File>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// An fd that is good for nothing but to be closed.
-fn reserve() -> Option<File> {
-    File::open("/dev/null").ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reserve_is_one_fd_that_comes_back() {
+        let reserve = Reserve(Arc::default());
+        assert!(!reserve.give_up(), "there is none yet");
+        assert!(reserve.fill() && reserve.fill());
+        let other = reserve.clone();
+        assert!(other.give_up() && !reserve.give_up(), "it is the same for all");
+        assert!(other.fill() && reserve.give_up());
+    }
 }

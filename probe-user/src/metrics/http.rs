@@ -11,10 +11,7 @@ use hyper::{
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 
-use super::{
-    Metrics,
-    door::{Door, Guest},
-};
+use super::{Metrics, door::Door};
 use crate::{
     probe::counters::Counters,
     supervise::{
@@ -103,7 +100,7 @@ async fn receive(mut door: Door, exporter: Arc<Exporter>, clients: Spawner) -> i
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
-        let Guest { stream, hurried } = door.accept().await;
+        let (stream, reserve) = door.accept().await;
         let exporter = Arc::clone(&exporter);
         clients.spawn(CLIENT, async move {
             let service = service_fn(|request| {
@@ -114,10 +111,14 @@ async fn receive(mut door: Door, exporter: Arc<Exporter>, clients: Spawner) -> i
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADERS)
                 .max_buf_size(16 * 1024)
-                .keep_alive(!hurried)
+                // Others wait for the fd.
+                .keep_alive(reserve.is_none())
                 .serve_connection(TokioIo::new(stream), service);
             // How a client goes away is its own affair.
             let _ = timeout(LONGEST, connection).await;
+            if let Some(reserve) = reserve {
+                reserve.fill();
+            }
             drop(slot);
             Ok(())
         });

@@ -117,7 +117,10 @@ fn look(
     known: &Mutex<Known>,
     count: impl Fn(Outcome),
 ) -> Option<Site> {
-    let (trace, refused) = scarce::watch(|| trace(stacks, site, count));
+    let (mut trace, refused) = scarce::watch(|| trace(stacks, site, count));
+    if let Some(error) = &refused {
+        trace = Trace::unreadable(&format!("{error}; it is tried again"));
+    }
     lock(known).sites.put(site, Some(Arc::new(trace)));
     refused.map(|_| site)
 }

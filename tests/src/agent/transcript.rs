@@ -28,6 +28,16 @@ pub struct Seen {
 }
 
 impl Seen {
+    /// The latest line of the log with these words.
+    pub fn logged(&self, words: &str) -> Option<String> {
+        self.log.iter().rev().find(|line| line.contains(words)).cloned()
+    }
+
+    /// The process has closed the stream that nobody else has.
+    const fn closing(&self) -> bool {
+        self.streams_ended > 0
+    }
+
     /// With both streams at their end, the reason for it is in the log.
     const fn ended(&self) -> bool {
         self.streams_ended == 2
@@ -92,6 +102,11 @@ impl Transcript {
         });
         drop(waiting.unwrap_or_else(PoisonError::into_inner));
         sight
+    }
+
+    /// Whether one of the agent's streams has ended, and so all that it had to say was said.
+    pub fn closing(&self) -> bool {
+        self.lock().closing()
     }
 
     /// Whether the agent's output has ended.

@@ -289,3 +289,11 @@ fn processes_are_bounded_and_the_small_have_no_history() {
     }
     assert_eq!((bench.detector.tracked(), bench.detector.evicted()), (4_096, 5_000 - 4_096));
 }
+
+#[test]
+fn what_holds_goes_on_while_nothing_can_be_looked_at() {
+    let mut bench = bench();
+    bench.at(MINUTE, Body::Polled(Fact::ProcessFds(fds(256, 256))));
+    bench.at(60 * MINUTE, Body::Polled(Fact::Blind("fds")));
+    assert_eq!(bench.tick(61 * MINUTE).len(), 1);
+}

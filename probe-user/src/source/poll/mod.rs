@@ -152,6 +152,7 @@ fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>, beat: &Heartbeat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::NodeTasks;
 
     #[test]
     fn looks_come_a_little_early_and_never_late() {
@@ -162,5 +163,41 @@ mod tests {
             assert!(next <= every && next > every * 79 / 100, "{next:?}");
         }
         assert_eq!(shortened(Duration::ZERO, 7), Duration::ZERO);
+    }
+
+    /// Sees something, and then has no fd for the rest.
+    struct Poor(bool);
+
+    impl Poller for Poor {
+        fn name(&self) -> &'static str {
+            NAMES[2]
+        }
+
+        fn every(&self) -> Duration {
+            Duration::from_secs(600)
+        }
+
+        fn look(&mut self, at: BootNs, facts: &mut Vec<Event>) {
+            facts.push(of_node(at, Fact::NodeTasks(NodeTasks::default())));
+            if self.0 {
+                let refused = io::Error::from_raw_os_error(libc::EMFILE);
+                let _ = scarce::noted::<()>(Err(refused));
+            }
+        }
+    }
+
+    #[test]
+    fn a_look_that_was_not_whole_says_so_and_is_made_again_soon() {
+        let mut facts = Vec::new();
+        let mut due = Due::new(Box::new(Poor(true)));
+        due.look(&mut facts);
+        let Some(Body::Polled(fact)) = facts.last().map(|event| &event.body) else { panic!() };
+        assert_eq!((facts.len(), fact), (2, &Fact::Blind("fds")));
+        assert!(due.next <= Instant::now() + SOON);
+
+        let mut due = Due::new(Box::new(Poor(false)));
+        due.look(&mut facts);
+        assert_eq!(facts.len(), 3, "what was seen, and no more");
+        assert!(due.next > Instant::now() + SOON);
     }
 }

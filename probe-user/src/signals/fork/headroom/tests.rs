@@ -176,3 +176,14 @@ fn it_is_bounded() {
     assert_eq!(bench.detector.tracked(), MOST_LIMITS);
     assert_eq!(bench.detector.evicted() as usize, 20_000 - MOST_LIMITS + 60);
 }
+
+#[test]
+fn what_holds_goes_on_while_nothing_can_be_looked_at() {
+    let mut bench = bench();
+    assert_eq!(bench.at(LOOK, pods(9_000)).len(), 1);
+    for look in 2..100 {
+        bench.at(look * LOOK, Body::Polled(Fact::Blind("cgroup_tasks")));
+        assert_eq!(bench.tick(look * LOOK + 1).len(), 1, "look {look}");
+    }
+    assert!(bench.tick(103 * LOOK).is_empty(), "it could be looked at, and was not there");
+}

@@ -5,22 +5,23 @@ use std::fs;
 use anyhow::{Result, ensure};
 
 use super::objects::Objects;
+use super::wait;
 use super::watched::Watched;
-use super::{Fault, wait};
 use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
 use crate::props::veth::Veth;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-kill",
     summary: "an agent is killed while sockets are leaked and filters toggle; another one starts",
     expected: "nothing of the first stays in the kernel; the second finds both, once each, with the \
                sockets from before it counted once",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// Open sockets of the daemon that leaks: more than are critical in the agent's defaults.

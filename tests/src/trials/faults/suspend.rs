@@ -8,21 +8,22 @@ use anyhow::{Context, Result, ensure};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::Signal;
 
+use super::wait;
 use super::watched::Watched;
-use super::{Fault, wait};
 use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-suspend",
     summary: "the agent is stopped while sockets come and go by thousands, and goes on",
     expected: "each open and close is delivered or counted; a leak that began meanwhile is found with \
                all its sockets; sockets that were closed meanwhile are no leak",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// Sockets opened and closed: with a record of 88 bytes for each, more than the ring's 512 KiB.

@@ -2,20 +2,20 @@
 
 use anyhow::{Result, ensure};
 
-use super::Fault;
 use super::watched::Watched;
 use crate::expect::Expectation;
 use crate::props::actor::Actor;
 use crate::props::veth::Veth;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-churn",
     summary: "two CNIs make and leave thousands of interfaces in hundreds of network namespaces, all named alike",
     expected: "no finding about any of them, memory within its bound, and one real incident found after it",
-    guest_only: false,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// Namespaces of each of the two: what an emulated guest makes in some 15 seconds.

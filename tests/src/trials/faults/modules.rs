@@ -7,19 +7,20 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::system::{delete_module, finit_module};
 
+use super::wait;
 use super::watched::Watched;
-use super::{Fault, wait};
 use crate::init::MODULES_FILE;
 use crate::props::veth::Veth;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-modules",
     summary: "cls_bpf, sch_ingress and veth are unloaded and loaded again",
     expected: "the agent finds filters that toggle on an interface made before, and on one made after",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// What is unloaded, as far as it is no part of the kernel.

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 
 use anyhow::{Result, ensure};
 
-use super::Fault;
 use super::watched::Watched;
 use crate::expect::Expectation;
 use crate::finding::Finding;
@@ -13,14 +12,15 @@ use crate::props::actor::Actor;
 use crate::props::cgroup::PidsCgroup;
 use crate::scenarios::fork_pids_max::fork_fail;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-two-agents",
     summary: "two agents, on different rungs where the kernel has them; then one of them ends",
     expected: "each finds each incident once and nothing about the other; the first works on alone",
-    guest_only: false,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// Room for a victim and a few children.

@@ -3,17 +3,18 @@
 use anyhow::{Result, ensure};
 
 use super::objects::Objects;
+use super::wait;
 use super::watched::Watched;
-use super::{Fault, wait};
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-bpf-objects",
     summary: "the agent ends by SIGTERM, then by SIGKILL",
     expected: "exit 0 on SIGTERM; programs, links, maps and BTF as before the start, both times",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 fn check(setup: &Setup) -> Result<String> {

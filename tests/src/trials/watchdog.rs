@@ -14,17 +14,23 @@ use rustix::process::Signal;
 use crate::HANG_GUARD;
 use crate::interrupt;
 use crate::props::cgroup::PidsCgroup;
-use crate::report::Verdict;
 use crate::scenarios::fork_pids_max::fork_fail;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 mod managed;
 mod manager;
 
 use managed::Managed;
 
-/// Name of the verdict.
-pub const NAME: &str = "watchdog";
+/// The trial.
+pub const TRIAL: Trial = Trial {
+    name: "watchdog",
+    summary: "an agent is stopped in several ways, under a service manager that listens",
+    expected: "it is noticed when it stands still; it ends with 0 when asked, with 1 and the reason else",
+    own_guest: false,
+    play: check,
+};
 
 /// Between two looks at something that cannot be waited for.
 const POLL: Duration = Duration::from_millis(50);
@@ -35,15 +41,6 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// What happens, and how.
 type Part = (&'static str, fn(&Setup) -> Result<()>);
 
-/// Starts agents, stops them in several ways, and listens.
-#[must_use]
-pub fn verdict(setup: &Setup) -> Verdict {
-    match check(setup) {
-        Ok(detail) => Verdict::new(NAME, true, detail),
-        Err(error) => Verdict::new(NAME, false, format!("{error:#}")),
-    }
-}
-
 fn check(setup: &Setup) -> Result<String> {
     let parts: [Part; 3] = [
         ("the loop turns, stands still, turns again, and is asked to end", turns),
@@ -52,7 +49,7 @@ fn check(setup: &Setup) -> Result<String> {
     ];
     for (summary, part) in parts {
         interrupt::check()?;
-        setup.stage.reporter.progress(format!("{NAME}: {summary}"));
+        setup.stage.reporter.progress(format!("{}: {summary}", TRIAL.name));
         part(setup).context(summary)?;
     }
     Ok("noticed when it stands still; ends with 0 when asked, with 1 and the reason else".into())

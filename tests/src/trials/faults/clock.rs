@@ -3,20 +3,20 @@
 use anyhow::{Context, Result, ensure};
 use rustix::time::{ClockId, Timespec, clock_gettime, clock_settime};
 
-use super::Fault;
 use super::watched::Watched;
 use crate::expect::Expectation;
 use crate::finding::{Finding, Severity};
 use crate::props::actor::Actor;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-clock",
     summary: "leaks are under way while the wall clock goes on by a year, back by a day and right again",
     expected: "each is found, keeps its id and its beginning, and resolves; none ends before it began",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// A finding resolves soon after its cause is gone, and is sent again with its numbers by then.

@@ -4,19 +4,20 @@ use anyhow::{Result, ensure};
 use rustix::process::Signal;
 
 use super::suspend::{flood, stop};
+use super::wait;
 use super::watched::Watched;
-use super::{Fault, wait};
 use crate::props::veth::Veth;
 use crate::session::Setup;
+use crate::trial::Trial;
 
 /// The fault.
-pub const FAULT: Fault = Fault {
+pub const TRIAL: Trial = Trial {
     name: "fault-suspend-tc",
     summary: "while the agent is stopped, one agent takes its filters away and another attaches its own",
     expected: "each request is delivered or counted; the second agent's removal of its own filters is no \
                crime; filters that toggle afterwards are found",
-    guest_only: true,
-    check,
+    own_guest: true,
+    play: check,
 };
 
 /// What x-agent's removal, y-agent's three writes and its removal are.
