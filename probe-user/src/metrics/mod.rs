@@ -145,7 +145,7 @@ impl Metrics {
             )?,
             seeded: counters(
                 "nodeprobe_seeded_total",
-                "Things that were there before the hooks (sockets, clsact qdiscs, filters), by signal.",
+                "Things looked up that no hook told of (sockets, clsact qdiscs, filters), by signal: there before the hooks, or after records were lost.",
                 &["signal"],
             )?,
             polled: counters(

@@ -24,8 +24,20 @@ const OF_RUNGS: &[&str] = &[
     "quiet-control",
 ];
 
+/// What is done to the agent itself, or to the ground it stands on.
+const FAULTS: &[&str] = &[
+    "fault-bpf-objects",
+    "fault-kill",
+    "fault-two-agents",
+    "fault-suspend",
+    "fault-suspend-tc",
+    "fault-clock",
+    "fault-modules",
+    "fault-churn",
+];
+
 /// All scenarios on each kernel's best rung; those of hooks on the lower rungs of the oldest and the
-/// newest, those of cgroups on the other hierarchies.
+/// newest, those of cgroups on the other hierarchies, the faults on the newest.
 pub fn guests(kernels: &[String]) -> Vec<GuestRun> {
     let (first, last) = (kernels.first(), kernels.last());
     let best = kernels.iter().map(|series| GuestRun::new(series));
@@ -33,7 +45,8 @@ pub fn guests(kernels: &[String]) -> Vec<GuestRun> {
     let tracepoint = last.map(|series| GuestRun::on_rung(series, "tracepoint"));
     let v1 = first.map(|series| GuestRun::with_cgroups(series, Cgroups::V1));
     let hybrid = last.map(|series| GuestRun::with_cgroups(series, Cgroups::Hybrid));
-    best.chain(kprobe).chain(tracepoint).chain(v1).chain(hybrid).collect()
+    let faults = last.map(|series| GuestRun { scenarios: FAULTS, ..GuestRun::new(series) });
+    best.chain(faults).chain(kprobe).chain(tracepoint).chain(v1).chain(hybrid).collect()
 }
 
 /// Scenarios in one guest.
@@ -77,7 +90,7 @@ impl GuestRun {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::find;
+    use scenarios::{faults, scenario::find};
 
     use super::*;
 
@@ -86,5 +99,10 @@ mod tests {
         for name in OF_CGROUPS.iter().chain(OF_RUNGS) {
             assert!(find(name).is_some(), "{name}");
         }
+    }
+
+    #[test]
+    fn every_fault_is_played() {
+        assert!(faults::ALL.iter().map(|fault| fault.name).eq(FAULTS.iter().copied()));
     }
 }

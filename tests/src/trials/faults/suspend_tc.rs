@@ -33,6 +33,8 @@ fn check(setup: &Setup) -> Result<String> {
     };
     let _x = act("x-agent", "attach")?;
     agent.agent.has_seen("tc", 3)?;
+    // Interfaces of a namespace that is gone go a little later, which is an event too.
+    wait::at_rest("tc", || Ok(agent.agent.account("tc")?.seen))?;
     let before = agent.agent.account("tc")?;
     stop(&agent)?;
     flood()?;

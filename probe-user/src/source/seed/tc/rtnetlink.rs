@@ -7,8 +7,6 @@ use std::{
 
 use probe_common::tc::KIND_LEN;
 
-use super::padded;
-
 /// As much as the kernel puts into one message of a dump (`netlink_dump` in net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
 /// Longest wait for a part of an answer; the kernel gives one at once, or is in deep trouble.
@@ -253,4 +251,11 @@ fn attribute(attributes: &[u8]) -> Option<(usize, u16)> {
 /// Messages and attributes begin at multiples of 4.
 fn aligned(length: usize) -> usize {
     length.saturating_add(3) & !3
+}
+
+/// Text in an array, cut so that the last byte stays NUL.
+pub fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.iter_mut().take(N.saturating_sub(1)).zip(text).for_each(|(to, from)| *to = *from);
+    array
 }

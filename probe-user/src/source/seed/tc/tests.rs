@@ -4,7 +4,7 @@ use super::{rtnetlink::*, *};
 use crate::{
     decode::{as_bytes, decode},
     event::Body,
-    signals::tc::TcChange,
+    signals::tc::{TcChange, link::CLSACT},
 };
 
 fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
