@@ -50,6 +50,13 @@ const MOUNTS: &[(&str, &str)] = &[
 /// v2 alone without.
 pub const CGROUP_WORD: &str = "nodeprobe.cgroup=";
 
+/// A word of the kernel's command line that hides the kernel's BTF, as of a kernel built without;
+/// a copy is left at [`BTF_COPY`].
+pub const BTF_HIDDEN: &str = "nodeprobe.btf=hidden";
+/// Where the guest's hidden BTF is.
+pub const BTF_COPY: &str = "/run/vmlinux.btf";
+const BTF: &str = "/sys/kernel/btf";
+
 /// Where hosts have their cgroup hierarchies.
 const CGROUPS: &str = "/sys/fs/cgroup";
 /// Hierarchies of cgroup v1 as hosts have them; a kernel may lack some.
@@ -87,6 +94,9 @@ pub fn run() -> Result<()> {
         }
     }
     if let Err(error) = mount_cgroups() {
+        console(&format!("{error:#}"));
+    }
+    if let Err(error) = hide_btf() {
         console(&format!("{error:#}"));
     }
     let status = prepare_and_run().unwrap_or_else(|error| {
@@ -147,6 +157,16 @@ fn mount_one(kind: &str, target: &str) -> Result<()> {
     fs::create_dir_all(target).with_context(|| format!("cannot create {target}"))?;
     mount(kind, target, kind, MountFlags::empty(), None)
         .with_context(|| format!("cannot mount {kind} on {target}"))
+}
+
+/// Hides the kernel's BTF when its command line says so.
+fn hide_btf() -> Result<()> {
+    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
+    if words.split_whitespace().any(|word| word == BTF_HIDDEN) {
+        fs::copy(Path::new(BTF).join("vmlinux"), BTF_COPY).context("cannot copy the BTF")?;
+        mount_one("tmpfs", BTF)?;
+    }
+    Ok(())
 }
 
 /// Mounts cgroup v2 alone, or cgroup v1 as systemd does: with v2 without controllers beside it on a

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::lack::Skips;
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
 use scenarios::workload::Workload;
-use scenarios::{init, interrupt, runner, workload};
+use scenarios::{doctor, init, interrupt, runner, workload};
 
 /// Play incidents on this machine and judge nodeprobe by what it finds.
 #[derive(Parser)]
@@ -32,6 +33,11 @@ enum Command {
     },
     /// Play all incidents and then normal life, with one agent.
     Demo {
+        #[command(flatten)]
+        setup: SetupArgs,
+    },
+    /// Report what the doctor says of every hook, on each rung.
+    Hooks {
         #[command(flatten)]
         setup: SetupArgs,
     },
@@ -64,7 +70,8 @@ impl SetupArgs {
         interrupt::note_signals()?;
         let rung = self.agent_args.iter().skip_while(|arg| *arg != "--rung").nth(1);
         let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
-        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier, rung };
+        let (reporter, skips) = (Reporter::stdout(), Skips::default());
+        let stage = Stage { reporter, classifier: self.classifier, rung, skips };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }
 }
@@ -95,6 +102,7 @@ fn run(command: Command) -> Result<bool> {
             Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
+        Command::Hooks { setup } => doctor::report_rungs(&setup.prepare()?).map(|()| true),
         Command::Init => init::run().map(|()| true),
         Command::Workload(workload) => workload::run(&workload).map(|()| true),
     }
