@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use crate::lack::{Lack, number, release};
+
 /// Where a program is attached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Point {
@@ -94,26 +96,24 @@ impl Point {
         }
     }
 
-    /// Why programs cannot be attached here on this kernel, as the kernel itself says; `None` where
-    /// they can. TCX that is missing where it cannot be left out of a kernel is an error.
-    pub fn lacking(self) -> Result<Option<String>> {
+    /// Fails where programs cannot be attached here on this kernel.
+    pub fn there(self) -> Result<()> {
+        self.lack()?.map_or(Ok(()), |lack| Err(lack.into()))
+    }
+
+    /// What the kernel lacks for programs to be attached here, as it says itself; `None` where they
+    /// can. TCX that is missing where it cannot be left out of a kernel is an error.
+    pub fn lack(self) -> Result<Option<Lack>> {
         let Err(error) = query(self, LOOPBACK) else { return Ok(None) };
         if self == Self::Xdp || error.raw_os_error() != Some(libc::EINVAL) {
             return Ok(None);
         }
-        let release = rustix::system::uname().release().to_string_lossy().into_owned();
-        let (major, minor) = self.since();
-        if self != Self::NetkitPrimary && number(&release) >= (major, minor) {
-            bail!("{release} knows no {self:?}, which came with {major}.{minor}");
+        let (release, since) = (release(), self.since());
+        if self != Self::NetkitPrimary && number(&release) >= since {
+            bail!("{release} knows no {self:?}, which came with {}.{}", since.0, since.1);
         }
-        Ok(Some(format!("{release} has no {self:?}, which came with Linux {major}.{minor}")))
+        Ok(Some(Lack::Feature { release, what: format!("{self:?}"), since }))
     }
-}
-
-/// The first two numbers of a kernel's release.
-fn number(release: &str) -> (u32, u32) {
-    let mut numbers = release.split(['.', '-']).map(|number| number.parse().unwrap_or(0));
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
 /// Loads a program that lets everything pass.

@@ -1,16 +1,20 @@
 //! `nodeprobe doctor` says beforehand what `nodeprobe run` then does.
 
-use std::process::{Command, Stdio};
+use std::ffi::OsString;
+use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::agent::Agent;
-use crate::report::Verdict;
+use crate::report::{Line, Verdict};
 use crate::session::Setup;
 
 /// Name of the verdict.
 const NAME: &str = "doctor";
+
+/// The rungs there are, best first, as `--rung` takes them.
+pub const RUNGS: &[&str] = &["fexit", "kprobe", "tracepoint"];
 
 /// The parts of `nodeprobe doctor -o json` that can be checked against a running agent.
 #[derive(Deserialize)]
@@ -19,22 +23,62 @@ struct Report {
     hooks: Vec<Hook>,
 }
 
-#[derive(Deserialize)]
-struct Hook {
-    signal: String,
-    hook: String,
-    /// Absent when no rung works.
-    rung: Option<String>,
-    /// Why this kernel has nothing to see there.
-    not_applicable: Option<String>,
-    refused: Vec<Refused>,
+/// What the doctor said of every hook.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Hooks {
+    /// The rung it was told to look at only; each hook's best without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced: Option<String>,
+    pub hooks: Vec<Hook>,
 }
 
-#[derive(Deserialize)]
-struct Refused {
-    rung: String,
-    why: String,
-    todo: String,
+/// What it said of one hook.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Hook {
+    pub signal: String,
+    pub hook: String,
+    /// Absent when no rung works.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rung: Option<String>,
+    /// What the rung in use does not see.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub misses: Option<String>,
+    /// Why this kernel has nothing to see there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_applicable: Option<String>,
+    /// The rungs that were tried in vain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
+}
+
+/// A rung that does not work.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Refused {
+    pub rung: String,
+    pub why: String,
+    #[serde(default, skip_serializing)]
+    pub todo: String,
+}
+
+impl Hook {
+    /// The rung as the agent's metric has it.
+    #[must_use]
+    pub fn rung_name(&self) -> &str {
+        let absent = self.not_applicable.as_ref().map_or("none", |_| "not_applicable");
+        self.rung.as_deref().unwrap_or(absent)
+    }
+}
+
+/// Reports what the doctor says of every hook: its own choice, and each rung alone.
+pub fn report_rungs(setup: &Setup) -> Result<()> {
+    for forced in [None].into_iter().chain(RUNGS.iter().copied().map(Some)) {
+        let rung = forced.into_iter().flat_map(|rung| ["--rung".into(), rung.into()]);
+        let args: Vec<OsString> = setup.agent_args.iter().cloned().chain(rung).collect();
+        let (report, _) = consult(setup, &args)?;
+        let forced = forced.map(str::to_owned);
+        setup.stage.reporter.line(&Line::Hooks(Hooks { forced, hooks: report.hooks }));
+    }
+    Ok(())
 }
 
 /// Compares what the doctor says with what an agent does on the same kernel.
@@ -46,10 +90,10 @@ pub fn verdict(setup: &Setup) -> Verdict {
     }
 }
 
-fn check(setup: &Setup) -> Result<String> {
+fn consult(setup: &Setup, args: &[OsString]) -> Result<(Report, ExitStatus)> {
     let output = Command::new(&setup.nodeprobe)
         .args(["doctor", "-o", "json"])
-        .args(&setup.agent_args)
+        .args(args)
         .stdin(Stdio::null())
         .output()
         .with_context(|| format!("cannot start {}", setup.nodeprobe.display()))?;
@@ -57,28 +101,32 @@ fn check(setup: &Setup) -> Result<String> {
     let report: Report = serde_json::from_str(&said).with_context(|| {
         format!("not a report: {said:?}, stderr {:?}", String::from_utf8_lossy(&output.stderr))
     })?;
+    Ok((report, output.status))
+}
+
+fn check(setup: &Setup) -> Result<String> {
+    let (report, status) = consult(setup, &setup.agent_args)?;
     let all = report.hooks.iter().all(|hook| hook.rung.is_some() || hook.not_applicable.is_some());
     ensure!(report.covered == all, "covered is {}, its own hooks say {all}", report.covered);
     let expected = Some(i32::from(!all));
-    ensure!(output.status.code() == expected, "{} where covered is {all}", output.status);
+    ensure!(status.code() == expected, "{status} where covered is {all}");
 
     let agent = Agent::start(&setup.nodeprobe, "", &setup.agent_args, &setup.stage.reporter)?;
-    for Hook { signal, hook, rung, not_applicable, refused } in &report.hooks {
-        let name = format!("{signal}/{hook}");
-        let absent = not_applicable.is_some();
-        let rung_name = rung.as_deref().unwrap_or(if absent { "not_applicable" } else { "none" });
-        let used = agent.uses_rung(signal, hook, rung_name)?;
-        ensure!(used, "{name}: the doctor says {rung_name}, the agent does otherwise");
-        ensure!(
-            rung.is_some() || absent || !refused.is_empty(),
-            "{name}: not covered, and no reason given"
-        );
-        for Refused { rung, why, todo } in refused {
+    for hook in &report.hooks {
+        let (name, rung) = (format!("{}/{}", hook.signal, hook.hook), hook.rung_name());
+        let used = agent.uses_rung(&hook.signal, &hook.hook, rung)?;
+        ensure!(used, "{name}: the doctor says {rung}, the agent does otherwise");
+        let explained = rung != "none" || !hook.refused.is_empty();
+        ensure!(explained, "{name}: not covered, and no reason given");
+        for Refused { rung, why, todo } in &hook.refused {
             ensure!(!why.is_empty(), "{name}: no reason why {rung} is refused");
             ensure!(!todo.is_empty(), "{name}: nothing said to do about {rung}: {why}");
         }
     }
     let findings = agent.stop()?;
     ensure!(findings.is_empty(), "a finding while nothing happened: {}", findings[0]);
-    Ok(format!("{} hooks on the rungs that were foretold", report.hooks.len()))
+    let said = format!("{} hooks on the rungs that were foretold", report.hooks.len());
+    let hooks = Hooks { forced: setup.stage.rung.clone(), hooks: report.hooks };
+    setup.stage.reporter.line(&Line::Hooks(hooks));
+    Ok(said)
 }

@@ -50,12 +50,11 @@ const MOUNTS: &[(&str, &str)] = &[
 /// v2 alone without.
 pub const CGROUP_WORD: &str = "nodeprobe.cgroup=";
 
-/// A word of the kernel's command line: the kernel shows no BTF, as one built without it. A copy is left at
-/// [`BTF_COPY`].
-pub const BTF_HIDDEN_WORD: &str = "nodeprobe.btf=hidden";
-/// Where the BTF of a kernel that shows none is.
+/// A word of the kernel's command line that hides the kernel's BTF, as of a kernel built without;
+/// a copy is left at [`BTF_COPY`].
+pub const BTF_HIDDEN: &str = "nodeprobe.btf=hidden";
+/// Where the guest's hidden BTF is.
 pub const BTF_COPY: &str = "/run/vmlinux.btf";
-
 /// Where kernels show their BTF.
 const BTF: &str = "/sys/kernel/btf";
 
@@ -160,6 +159,16 @@ fn mount_one(kind: &str, target: &str) -> Result<()> {
         .with_context(|| format!("cannot mount {kind} on {target}"))
 }
 
+/// Hides the kernel's BTF when its command line says so.
+fn hide_btf() -> Result<()> {
+    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
+    if words.split_whitespace().any(|word| word == BTF_HIDDEN) {
+        fs::copy(Path::new(BTF).join("vmlinux"), BTF_COPY).context("cannot copy the BTF")?;
+        mount_one("tmpfs", BTF)?;
+    }
+    Ok(())
+}
+
 /// Mounts cgroup v2 alone, or cgroup v1 as systemd does: with v2 without controllers beside it on a
 /// hybrid host.
 fn mount_cgroups() -> Result<()> {
@@ -186,16 +195,6 @@ fn mount_v1(name: &str, options: &str) {
     if let Err(error) = mounted {
         console(&format!("cannot mount cgroup v1 {name}: {error:#}"));
     }
-}
-
-/// Hides the kernel's BTF where the command line says so.
-fn hide_btf() -> Result<()> {
-    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
-    if words.split_whitespace().any(|word| word == BTF_HIDDEN_WORD) {
-        fs::copy(format!("{BTF}/vmlinux"), BTF_COPY).context("cannot copy the BTF")?;
-        mount_one("tmpfs", BTF)?;
-    }
-    Ok(())
 }
 
 fn load_modules() {

@@ -11,6 +11,7 @@ pub mod expect;
 pub mod finding;
 pub mod init;
 pub mod interrupt;
+pub mod lack;
 pub mod metrics;
 pub mod props;
 pub mod report;

@@ -6,12 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::lack::Skips;
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
 use scenarios::trial::{self, Trial};
 use scenarios::workload::Workload;
-use scenarios::{init, interrupt, runner, workload};
+use scenarios::{doctor, init, interrupt, runner, workload};
 
 /// Play incidents on this machine and judge nodeprobe by what it finds.
 #[derive(Parser)]
@@ -33,6 +34,11 @@ enum Command {
     },
     /// Play all incidents and then normal life, with one agent.
     Demo {
+        #[command(flatten)]
+        setup: SetupArgs,
+    },
+    /// Report what the doctor says of every hook, on each rung.
+    Hooks {
         #[command(flatten)]
         setup: SetupArgs,
     },
@@ -67,7 +73,8 @@ impl SetupArgs {
         let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
         // `HOOK=RUNG` is about one hook.
         let rung = rung.filter(|rung| !rung.contains('='));
-        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier, rung };
+        let (reporter, skips) = (Reporter::stdout(), Skips::default());
+        let stage = Stage { reporter, classifier: self.classifier, rung, skips };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }
 }
@@ -101,6 +108,7 @@ fn run(command: Command) -> Result<bool> {
             Ok(runner::run(&setup.prepare()?, &scenarios, &trials).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
+        Command::Hooks { setup } => doctor::report_rungs(&setup.prepare()?).map(|()| true),
         Command::Init => init::run().map(|()| true),
         Command::Workload(workload) => workload::run(&workload).map(|()| true),
     }

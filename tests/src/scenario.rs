@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::clock::Moment;
 use crate::expect::Expectation;
+use crate::lack::Skips;
 use crate::report::Reporter;
 use crate::scenarios::{
     fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
@@ -138,16 +139,11 @@ pub struct Stage {
     pub classifier: Option<PathBuf>,
     /// The rung the agent was told to use; its choice without.
     pub rung: Option<String>,
+    /// What was left out of the scenario so far.
+    pub skips: Skips,
 }
 
 impl Stage {
-    /// An act that cannot be played here, and why: nothing happens, nothing is expected.
-    #[must_use]
-    pub fn not_played(&self, why: &str) -> Played {
-        self.reporter.progress(format!("not played: {why}"));
-        Played { since: Moment::now(), expected: Vec::new(), props: Props::new() }
-    }
-
     /// Whether the agent sees the arguments of what it hooks.
     #[must_use]
     pub fn sees_arguments(&self) -> bool {

@@ -9,7 +9,7 @@ use crate::agent::{Agent, Arrival};
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
-use crate::report::Line;
+use crate::report::{Line, SkipKind};
 use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
 
 /// What the agent may have resident with every incident under way.
@@ -56,7 +56,9 @@ impl<'a> Session<'a> {
         for quiet in all {
             self.progress(format!("quiet control: {}", quiet.summary));
             let before = self.agent.events(quiet.signal)?;
-            let silence = (quiet.play)(&self.setup.stage)?;
+            let stage = &self.setup.stage;
+            let played = (quiet.play)(stage);
+            let Some(silence) = stage.unless_lacking(quiet.summary, played)? else { continue };
             self.agent.has_seen(quiet.signal, before + silence.events)?;
             self.no_false_alarm(&self.agent.findings())?;
             props.extend(silence.props);
@@ -68,38 +70,37 @@ impl<'a> Session<'a> {
     /// Returns what is left of it, to be kept to the end.
     pub fn prelude(&mut self, prelude: &Prelude, played: Played) -> Result<(Vec<Catch>, Props)> {
         if let Some(unseen) = &prelude.unseen_on
-            && self.is_blind(unseen)?
+            && self.is_blind(prelude.summary, unseen)?
         {
             return Ok((Vec::new(), played.props));
         }
-        Ok((self.catch(played, prelude.resolves)?, Props::new()))
+        Ok((self.catch(prelude.summary, played, prelude.resolves)?, Props::new()))
     }
 
     /// Plays a bad act until its findings came, and resolved if asked.
     pub fn act(&mut self, act: &Act, resolves: bool) -> Result<Vec<Catch>> {
         self.progress(act.summary);
-        let played = (act.play)(&self.setup.stage)?;
-        self.catch(played, resolves)
+        let stage = &self.setup.stage;
+        match stage.unless_lacking(act.summary, (act.play)(stage))? {
+            Some(played) => self.catch(act.summary, played, resolves),
+            None => Ok(Vec::new()),
+        }
     }
 
     /// Whether the agent is on a rung where something cannot be seen.
-    fn is_blind(&self, unseen: &Unseen) -> Result<bool> {
+    fn is_blind(&self, part: &str, unseen: &Unseen) -> Result<bool> {
         let Unseen { signal, hook, rung, why } = unseen;
         let blind = self.agent.uses_rung(signal, hook, rung)?;
         if blind {
-            self.progress(format!("nothing may be said on the {rung} rung: {why}"));
+            let reason = format!("on the {rung} rung of {signal}/{hook}: {why}");
+            self.setup.stage.skip(part, SkipKind::Unseen, reason);
         }
         Ok(blind)
     }
 
-    fn catch(&mut self, mut played: Played, resolves: bool) -> Result<Vec<Catch>> {
-        let mut visible = Vec::new();
-        for expected in std::mem::take(&mut played.expected) {
-            match expected.unseen_on() {
-                Some(unseen) if self.is_blind(unseen)? => {}
-                _ => visible.push(expected),
-            }
-        }
+    fn catch(&mut self, part: &str, mut played: Played, resolves: bool) -> Result<Vec<Catch>> {
+        let expected = std::mem::take(&mut played.expected);
+        let visible = visible(expected, |unseen| self.is_blind(part, unseen))?;
         self.provoked.extend(visible.iter().cloned());
         let mut catches = Vec::new();
         for expected in &visible {
@@ -137,11 +138,26 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Plays what is there before the agent.
-pub fn before(setup: &Setup, prelude: &Prelude) -> Result<Played> {
+/// Plays what is there before the agent; `None` where it cannot be.
+pub fn before(setup: &Setup, prelude: &Prelude) -> Result<Option<Played>> {
     interrupt::check()?;
     setup.stage.reporter.progress(prelude.summary);
-    (prelude.play)(&setup.stage)
+    setup.stage.unless_lacking(prelude.summary, (prelude.play)(&setup.stage))
+}
+
+/// What must come. The others must not: who is blind and finds has a false alarm.
+fn visible(
+    expected: Vec<Expectation>,
+    mut is_blind: impl FnMut(&Unseen) -> Result<bool>,
+) -> Result<Vec<Expectation>> {
+    let mut visible = Vec::new();
+    for expected in expected {
+        match expected.unseen_on() {
+            Some(unseen) if is_blind(unseen)? => {}
+            _ => visible.push(expected),
+        }
+    }
+    Ok(visible)
 }
 
 /// Fails when a finding is about none of what was provoked.
@@ -150,5 +166,24 @@ pub fn no_false_alarm(findings: &[Finding], provoked: &[Expectation]) -> Result<
     match findings.iter().find(|finding| !meant(finding)) {
         Some(finding) => bail!("a false alarm: {finding}: {}", finding.raw()),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::tests::LINE;
+
+    static UNSEEN: Unseen =
+        Unseen { signal: "tc", hook: "requests", rung: "tracepoint", why: "no tracepoint tells" };
+
+    #[test]
+    fn what_cannot_be_seen_is_a_false_alarm_when_it_is_found() {
+        let finding: Finding = serde_json::from_str(LINE).unwrap();
+        let wanted = || vec![Expectation::firing("tc-handle-toggle").unless_unseen(&UNSEEN)];
+        let provoked = visible(wanted(), |_| Ok(false)).unwrap();
+        assert!(no_false_alarm(std::slice::from_ref(&finding), &provoked).is_ok());
+        let provoked = visible(wanted(), |_| Ok(true)).unwrap();
+        assert!(no_false_alarm(&[finding], &provoked).is_err());
     }
 }

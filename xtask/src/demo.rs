@@ -12,9 +12,8 @@ use scenarios::{
 };
 
 use crate::{
-    artifacts,
-    guest::Cgroups,
-    kernel,
+    artifacts, kernel,
+    play::variant::PLAIN,
     report::{self, Report, Show},
     run, setup,
 };
@@ -51,8 +50,7 @@ impl Demo {
         let kernel = kernel::get(&self.kernel)?;
         eprintln!("==> booting kernel {} in QEMU", kernel.release);
         let mut screen = Screen { output: self.output, findings: 0 };
-        let report =
-            report::in_guest(&["demo"], &[], &kernel, Cgroups::default(), &artifacts, &mut screen)?;
+        let report = report::in_guest(&["demo"], &[], &kernel, &PLAIN, &artifacts, &mut screen)?;
         let count = report.count();
         let summary = summary(&report, &artifacts.agent)?;
         // JSON readers get findings only.
@@ -84,7 +82,7 @@ impl Show for Screen {
             Line::Verdict(Verdict { pass: false, scenario, detail, .. }) => {
                 anstream::eprintln!("{RED}MISSED{RED:#} {scenario}: {detail}");
             }
-            Line::Verdict(_) | Line::Stats(_) | Line::Done(_) => {}
+            Line::Verdict(_) | Line::Hooks(_) | Line::Stats(_) | Line::Done(_) => {}
         }
     }
 
@@ -162,6 +160,6 @@ fn summary(report: &Report, agent: &Path) -> Result<String> {
     text.push_str(&format!("this host: {}\n", on_this_host(agent)?));
     let count = report.count();
     let style = if count.failed == 0 { GREEN } else { RED };
-    text.push_str(&format!("{style}{} passed, {} failed{style:#}\n", count.passed, count.failed));
+    text.push_str(&format!("{style}{count}{style:#}\n"));
     Ok(text)
 }

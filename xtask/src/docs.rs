@@ -1,14 +1,34 @@
-//! `cargo xtask docs`: the pages that the program itself writes. A unit test of the agent says when
-//! they are old.
+//! `cargo xtask docs`: the pages that programs write. Tests say when they are old.
 
 use std::{fs, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{artifacts, paths, run};
+use clap::{Args, builder::PossibleValuesParser};
+
+use crate::{artifacts, hooks, kernel, paths, run};
+
+/// What `docs` is asked for.
+#[derive(Args)]
+pub struct Docs {
+    /// Writes docs/hooks.md and docs/hooks.json too, which takes a guest of each kernel
+    #[arg(long)]
+    hooks: bool,
+    /// Asks this kernel only and keeps what the table says of the others; may be given again
+    #[arg(long, requires = "hooks", value_parser = PossibleValuesParser::new(kernel::all_series()))]
+    kernel: Vec<String>,
+}
+
+impl Docs {
+    /// Writes them.
+    pub fn write(self) -> Result<()> {
+        rules()?;
+        if self.hooks { hooks::write(&self.kernel) } else { Ok(()) }
+    }
+}
 
 /// Writes docs/rules.md.
-pub fn write() -> Result<()> {
+fn rules() -> Result<()> {
     let mut agent = run::cargo();
     agent.args(["run", "--quiet", "--package", "probe-user", "--"]);
     agent.args(["explain", "--output", "markdown"]).stderr(Stdio::inherit());

@@ -1,4 +1,4 @@
-//! Debian's cloud kernels: found by series, downloaded, reduced to what a test guest needs.
+//! Debian's kernels: found by series, downloaded, reduced to what a test guest needs.
 
 use std::{
     cmp::Ordering,
@@ -13,16 +13,35 @@ use crate::{
     cache, modules,
 };
 
-/// Kernel series and the Debian suite that has it.
-const SERIES: &[(&str, &str)] = &[
-    ("5.10", "bullseye"),
-    ("6.1", "bookworm"),
-    ("6.12", "trixie"),
-    ("6.18", "trixie-backports"),
-    ("7.2", "trixie-backports"),
+/// A kernel as the user calls it, and where Debian has it.
+struct Series {
+    name: &'static str,
+    /// What its releases begin with.
+    version: &'static str,
+    flavour: &'static str,
+    suite: &'static str,
+    /// Whether the mirror has its modules; a guest without them skips what needs one.
+    modules: bool,
+}
+
+impl Series {
+    const fn cloud(name: &'static str, suite: &'static str) -> Self {
+        Self { name, version: name, flavour: "cloud", suite, modules: true }
+    }
+}
+
+/// Oldest first. Of 7.0 only the images are left.
+const SERIES: &[Series] = &[
+    Series::cloud("5.10", "bullseye"),
+    Series::cloud("6.1", "bookworm"),
+    Series::cloud("6.12", "trixie"),
+    Series { name: "6.12-rt", version: "6.12", flavour: "rt", suite: "trixie", modules: true },
+    Series::cloud("6.18", "trixie-backports"),
+    Series { modules: false, ..Series::cloud("7.0", "trixie-backports") },
+    Series::cloud("7.2", "trixie-backports"),
 ];
 /// A mirror may list a package it no longer has: how many versions of a series are tried.
-const TRIES: usize = 4;
+const TRIES: usize = 6;
 const RELEASE_FILE: &str = "release";
 
 /// A kernel ready to boot.
@@ -49,24 +68,24 @@ impl Kernel {
 
 /// All series, for help texts and argument checks.
 pub fn all_series() -> impl Iterator<Item = &'static str> {
-    SERIES.iter().map(|(series, _)| *series)
+    SERIES.iter().map(|series| series.name)
 }
 
 /// The kernel of a series, from the cache or else from the mirror.
-pub fn get(series: &str) -> Result<Kernel> {
-    let Some((series, suite)) = SERIES.iter().find(|(name, _)| *name == series) else {
-        bail!("no kernel {series}: one of {}", all_series().collect::<Vec<_>>().join(", "));
+pub fn get(name: &str) -> Result<Kernel> {
+    let Some(series) = SERIES.iter().find(|series| series.name == name) else {
+        bail!("no kernel {name}: one of {}", all_series().collect::<Vec<_>>().join(", "));
     };
-    let recipe = format!("{suite}\n{}\n", modules::WANTED.join("\n"));
-    let dir = cache::entry(&format!("kernels/{series}"), &recipe, |dir| fetch(series, suite, dir))
-        .with_context(|| format!("cannot get kernel {series}"))?;
+    let recipe = format!("{}\n{}\n", series.suite, modules::WANTED.join("\n"));
+    let dir = cache::entry(&format!("kernels/{name}"), &recipe, |dir| fetch(series, dir))
+        .with_context(|| format!("cannot get kernel {name}"))?;
     let release = fs::read_to_string(dir.join(RELEASE_FILE))?;
-    Ok(Kernel { series, release, dir })
+    Ok(Kernel { series: series.name, release, dir })
 }
 
-fn fetch(series: &str, suite: &str, into: &Path) -> Result<()> {
+fn fetch(series: &Series, into: &Path) -> Result<()> {
     let scratch = into.join("apt");
-    let apt = Apt::open(&scratch, suite)?;
+    let apt = Apt::open(&scratch, series.suite)?;
     let candidates = candidates(&apt, series)?;
     let mut last = None;
     for (release, packages) in candidates.iter().take(TRIES) {
@@ -80,27 +99,29 @@ fn fetch(series: &str, suite: &str, into: &Path) -> Result<()> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.with_context(|| format!("Debian {suite} has no cloud kernel {series}"))?)
+    let Series { version, flavour, suite, .. } = series;
+    Err(last.with_context(|| format!("Debian {suite} has no {flavour} kernel {version}"))?)
 }
 
 /// Releases of a series with the packages that hold them, newest first.
-fn candidates(apt: &Apt, series: &str) -> Result<Vec<(String, Vec<String>)>> {
+fn candidates(apt: &Apt, series: &Series) -> Result<Vec<(String, Vec<String>)>> {
+    let end = format!("-{}-amd64", series.flavour);
     let releases = |kind: &str| -> Result<Vec<String>> {
         let prefix = format!("linux-{kind}-");
-        let names = apt.names(&format!("{prefix}{series}."))?;
-        let cloud = names.iter().filter(|name| name.ends_with("-cloud-amd64"));
-        Ok(cloud.filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect())
+        let names = apt.names(&format!("{prefix}{}.", series.version))?;
+        let names = names.iter().filter(|name| name.ends_with(&end));
+        Ok(names.filter_map(|name| name.strip_prefix(&prefix)).map(str::to_owned).collect())
     };
     // From 7.x on linux-image is empty and its parts are packages of their own.
     let split = releases("binary")?;
     let mut images = releases("image")?;
     images.sort_by(|a, b| natural(b, a));
     let packages = |release: &String| {
-        if split.contains(release) {
-            vec![format!("linux-binary-{release}"), format!("linux-modules-{release}")]
-        } else {
-            vec![format!("linux-image-{release}")]
+        if !split.contains(release) {
+            return vec![format!("linux-image-{release}")];
         }
+        let modules = series.modules.then(|| format!("linux-modules-{release}"));
+        [format!("linux-binary-{release}")].into_iter().chain(modules).collect()
     };
     Ok(images.iter().map(|release| (release.clone(), packages(release))).collect())
 }

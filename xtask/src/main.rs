@@ -6,12 +6,15 @@ mod cache;
 mod demo;
 mod docs;
 mod guest;
+mod hooks;
 mod initrd;
 mod kernel;
 mod leakers;
+mod matrix;
 mod mirror;
 mod modules;
 mod paths;
+mod play;
 mod qemu;
 mod report;
 mod rootfs;
@@ -66,8 +69,13 @@ enum Task {
     /// Runs all tests: unit, object, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
-    /// Writes docs/rules.md from the rules
-    Docs,
+    /// Plays every scenario on every kernel and rung, and in guests of every kind; takes hours
+    #[command(
+        after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
+    )]
+    Matrix(matrix::Matrix),
+    /// Writes the pages that are made by programs: docs/rules.md, and on demand docs/hooks.md
+    Docs(docs::Docs),
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -102,8 +110,9 @@ fn run(cli: Cli) -> Result<i32> {
             return Ok(status.code().unwrap_or(1));
         }
         Task::Vm(vm) => return vm.run(),
-        Task::Docs => docs::write()?,
+        Task::Docs(docs) => docs.write()?,
         Task::Demo(demo) => return demo.run(),
+        Task::Matrix(matrix) => return matrix.run(),
         Task::Test(test) => return Ok(test.run()),
         Task::Tidy => return Ok(tidy::all()),
     }

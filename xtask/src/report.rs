@@ -9,14 +9,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use scenarios::{
+    doctor::Hooks,
     finding::Finding,
     report::{Done, Line, Stats, Verdict},
 };
 
 use crate::{
     artifacts::Artifacts,
-    guest::{self, Cgroups, Guest, Listener},
+    guest::{self, Guest, Listener},
     kernel::Kernel,
+    play::variant::Variant,
 };
 
 /// Longer than any scenario waits for anything in a guest before it gives up by itself.
@@ -29,6 +31,8 @@ pub struct Report {
     pub verdicts: Vec<Verdict>,
     /// Findings by id, each in its newest revision.
     pub findings: BTreeMap<String, Finding>,
+    /// What the doctor said of every hook, for each rung it was asked about.
+    pub hooks: Vec<Hooks>,
     /// What the agent cost.
     pub stats: Option<Stats>,
     /// The run's own sum; a run without it broke off.
@@ -77,6 +81,7 @@ impl Report {
                 self.findings.insert(finding.fields.id.clone(), *finding);
             }
             Line::Verdict(verdict) => self.verdicts.push(verdict),
+            Line::Hooks(hooks) => self.hooks.push(hooks),
             Line::Stats(stats) => self.stats = Some(stats),
             Line::Done(done) => self.done = Some(done),
         }
@@ -84,8 +89,8 @@ impl Report {
 
     /// Passed and failed scenarios; a run that broke off counts as one more failure.
     pub fn count(&self) -> Done {
-        let passed = self.verdicts.iter().filter(|verdict| verdict.pass).count();
-        let mut count = Done { passed, failed: self.verdicts.len() - passed };
+        let mut count = Done::default();
+        self.verdicts.iter().for_each(|verdict| count += Done::of(verdict));
         if self.done != Some(count) {
             count.failed += 1;
         }
@@ -93,12 +98,12 @@ impl Report {
     }
 }
 
-/// Runs `scenario ARGS` in a guest, with further arguments for the agent.
+/// Runs `scenario ARGS` in a guest of a kind, with further arguments for the agent.
 pub fn in_guest(
     args: &[&str],
     agent_args: &[&str],
     kernel: &Kernel,
-    cgroups: Cgroups,
+    variant: &Variant,
     artifacts: &Artifacts,
     show: &mut dyn Show,
 ) -> Result<Report> {
@@ -110,7 +115,14 @@ pub fn in_guest(
         .chain(agent_args)
         .map(|word| (*word).to_owned())
         .collect();
-    let guest = Guest { patience: Some(PATIENCE), cgroups, ..Guest::new(kernel, words) };
+    let guest = Guest {
+        patience: Some(PATIENCE),
+        cgroups: variant.cgroups,
+        memory: variant.memory,
+        cpus: variant.cpus,
+        append: variant.append.to_owned(),
+        ..Guest::new(kernel, words)
+    };
     let mut receiver = Receiver { report: Report::default(), show };
     guest.run(artifacts, &mut receiver)?;
     Ok(receiver.report)
@@ -149,25 +161,17 @@ mod tests {
     use super::*;
 
     fn verdict(pass: bool) -> Line {
-        let verdict = Verdict {
-            scenario: "quiet".to_owned(),
-            pass,
-            detail: String::new(),
-            latency_ms: None,
-            finding_id: None,
-            who: None,
-        };
-        Line::Verdict(verdict)
+        Line::Verdict(Verdict::new("quiet", pass, String::new()))
     }
 
     #[test]
     fn a_report_without_its_end_is_a_failure() {
         let mut report = Report::default();
-        assert_eq!(report.count(), Done { passed: 0, failed: 1 });
+        assert_eq!(report.count(), Done::FAILED);
         report.add(verdict(true));
         report.add(verdict(false));
-        assert_eq!(report.count(), Done { passed: 1, failed: 2 });
-        report.add(Line::Done(Done { passed: 1, failed: 1 }));
-        assert_eq!(report.count(), Done { passed: 1, failed: 1 });
+        assert_eq!(report.count(), Done { passed: 1, failed: 2, skipped: 0 });
+        report.add(Line::Done(Done { passed: 1, failed: 1, skipped: 0 }));
+        assert_eq!(report.count(), Done { passed: 1, failed: 1, skipped: 0 });
     }
 }

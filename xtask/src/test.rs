@@ -1,38 +1,26 @@
 //! `cargo xtask test`: every test there is, and one line at the end that says how many passed.
 
 use std::{
-    collections::VecDeque,
     io::{BufRead, BufReader},
     path::Path,
     process::Stdio,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, builder::PossibleValuesParser};
-use scenarios::report::{Done, Line, Verdict};
+use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
     kernel, leakers,
-    report::{self, Show},
-    rootfs, run, setup, tidy,
+    play::{
+        self, GuestRun,
+        log::{Log, Stream},
+    },
+    report, run, setup, tidy,
 };
 
 mod plan;
-
-use plan::GuestRun;
-
-/// How much of what went before a failed verdict is shown.
-const CONTEXT: usize = 20;
-
-/// Guests that run side by side at most; no more than there are processors, as without KVM a guest
-/// that starves is not like any node.
-const GUESTS_AT_ONCE: usize = 3;
 
 /// What `test` is asked for.
 #[derive(Args)]
@@ -56,7 +44,7 @@ impl Test {
                 sum.part(name, || {
                     check()?;
                     println!("ok");
-                    Ok(Done { passed: 1, failed: 0 })
+                    Ok(Done::PASSED)
                 });
             }
             sum.part("cargo test", || cargo_test(&artifacts));
@@ -81,10 +69,9 @@ impl Sum {
         println!("\n== {name}");
         let count = part().unwrap_or_else(|error| {
             println!("{error:#}");
-            Done { passed: 0, failed: 1 }
+            Done::FAILED
         });
-        self.count.passed += count.passed;
-        self.count.failed += count.failed;
+        self.count += count;
         if count.failed > 0 {
             self.failed_parts.push(name.to_owned());
         }
@@ -95,7 +82,7 @@ impl Sum {
         if !self.failed_parts.is_empty() {
             println!("failures in: {}", self.failed_parts.join(", "));
         }
-        println!("{} passed, {} failed", self.count.passed, self.count.failed);
+        println!("{}", self.count)
     }
 }
 
@@ -148,7 +135,7 @@ fn on_host(artifacts: &Artifacts) -> Result<Done> {
     }
     leakers::get(artifacts)?;
     let scenario = run::as_root(&artifacts.scenario).context("cannot become root")?;
-    let mut log = Log::new("host");
+    let mut log = Log::new("host", Stream::Stdout);
     Ok(report::on_host(scenario, &["run"], artifacts, &mut log)?.count())
 }
 
@@ -160,82 +147,11 @@ fn host_cannot() -> Option<&'static str> {
     (!Path::new("/sys/kernel/btf/vmlinux").exists()).then_some("this host's kernel has no BTF")
 }
 
-/// Plays the guests, some at a time; one that cannot run is a failure.
+/// Plays the guests; one that cannot run is a failure.
 fn in_guests(guests: &[GuestRun], artifacts: &Artifacts) -> Result<Done> {
-    // Fetched one after the other: apt takes a lock.
-    rootfs::get()?;
-    for guest in guests {
-        kernel::get(&guest.series)?;
-    }
-    let (next, total) = (AtomicUsize::new(0), Mutex::new(Done::default()));
-    let work = || {
-        while let Some(guest) = guests.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let count = guest.play(artifacts).unwrap_or_else(|error| {
-                println!("{}: {error:#}", guest.series);
-                Done { passed: 0, failed: 1 }
-            });
-            let mut total = total.lock().unwrap_or_else(PoisonError::into_inner);
-            total.passed += count.passed;
-            total.failed += count.failed;
-        }
-    };
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    let at_once = processors.min(GUESTS_AT_ONCE);
-    thread::scope(|scope| (0..at_once).for_each(|_| drop(scope.spawn(work))));
-    Ok(total.into_inner().unwrap_or_else(PoisonError::into_inner))
-}
-
-/// Prints verdicts as they come; what led to a failed one is printed with it.
-struct Log {
-    place: String,
-    recent: VecDeque<String>,
-}
-
-impl Log {
-    fn new(place: &str) -> Self {
-        Self { place: place.to_owned(), recent: VecDeque::new() }
-    }
-
-    fn remember(&mut self, text: String) {
-        if self.recent.len() == CONTEXT {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(text);
-    }
-
-    fn verdict(&mut self, verdict: &Verdict) {
-        let Verdict { scenario, pass, detail, latency_ms, .. } = verdict;
-        let place = &self.place;
-        if *pass {
-            let latency = latency_ms.map(|ms| format!(" ({ms} ms)")).unwrap_or_default();
-            println!("{place} {scenario} ... ok{latency}");
-        } else {
-            println!("{place} {scenario} ... FAILED: {detail}");
-            for line in &self.recent {
-                println!("    {line}");
-            }
-        }
-        self.recent.clear();
-    }
-}
-
-impl Show for Log {
-    fn line(&mut self, line: &Line) {
-        match line {
-            Line::Progress { text } => self.remember(text.clone()),
-            Line::Finding { finding } => self.remember(finding.to_string()),
-            Line::Verdict(verdict) => self.verdict(verdict),
-            Line::Stats(_) | Line::Done(_) => {}
-        }
-    }
-
-    fn other(&mut self, text: &str) {
-        println!("    {}: {text}", self.place);
-    }
-
-    fn may_restart(&self) -> bool {
-        true
-    }
+    let mut total = Done::default();
+    play::all(guests, artifacts, Stream::Stdout, |_, outcome| total += outcome.done)?;
+    Ok(total)
 }
 
 #[cfg(test)]

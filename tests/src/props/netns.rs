@@ -11,6 +11,10 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::unique;
 use crate::exec;
+use crate::lack::Lack;
+
+/// What the kernel answers for a kind of link that it does not know.
+const UNKNOWN_KIND: &str = "Unknown device type";
 
 /// A named network namespace.
 pub struct Netns {
@@ -49,6 +53,16 @@ impl Netns {
         // A namespace is a thread's own: this one ends with the work and the caller stays outside.
         thread::scope(|scope| scope.spawn(move || enter(&path).and_then(|()| act())).join())
             .map_err(|_| anyhow!("the work inside network namespace {} panicked", self.name))?
+    }
+
+    /// Adds a link of a kind (ip-link(8)), with words of its own behind it.
+    pub fn add_link(&self, link: &str, kind: &str) -> Result<()> {
+        let words = format!("-n {} link add {link} type {kind}", self.name);
+        exec::run_words("ip", &words).map(drop).map_err(|error| {
+            let module = kind.split_whitespace().next().unwrap_or_default();
+            let unknown = error.to_string().contains(UNKNOWN_KIND);
+            unknown.then(|| Lack::module(module)).flatten().map_or(error, anyhow::Error::from)
+        })
     }
 
     fn remove(&self) -> Result<()> {

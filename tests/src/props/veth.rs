@@ -5,7 +5,6 @@ use anyhow::Result;
 use super::actor::Actor;
 use super::netns::Netns;
 use super::unique;
-use crate::exec;
 use crate::expect::Expectation;
 use crate::scenario::Stage;
 
@@ -21,8 +20,7 @@ impl Veth {
     /// Creates both.
     pub fn create() -> Result<Self> {
         let (netns, name) = (Netns::create()?, unique("cali"));
-        let words = format!("-n {} link add {name} type veth peer name eth0", netns.name());
-        exec::run_words("ip", &words)?;
+        netns.add_link(&name, "veth peer name eth0")?;
         Ok(Self { netns, name })
     }
 

@@ -1,11 +1,10 @@
 //! Forks refused for other reasons than a cgroup's limit: the errno is often the same, the cause is not.
 
-use std::fs;
-
 use anyhow::Result;
 
 use crate::expect::Expectation;
 use crate::finding::Severity;
+use crate::lack::Lack;
 use crate::props::actor::Actor;
 use crate::props::cgroup::PidsCgroup;
 use crate::scenario::{Act, Played, Scenario, Stage};
@@ -58,10 +57,8 @@ fn dead_pid_ns(_: &Stage) -> Result<Played> {
     })
 }
 
-fn pid_ns_max(stage: &Stage) -> Result<Played> {
-    if !kernel_is_from(6, 14)? {
-        return Ok(stage.not_played("before 6.14 all pid namespaces share one pid_max"));
-    }
+fn pid_ns_max(_: &Stage) -> Result<Played> {
+    Lack::feature("pid_max of a pid namespace", (6, 14))?;
     refused("pid-namespace-max", |expected| {
         expected
             .is("/evidence/errno", "EAGAIN")
@@ -71,17 +68,8 @@ fn pid_ns_max(stage: &Stage) -> Result<Played> {
     })
 }
 
-/// Whether the running kernel is of this series or a later one.
-fn kernel_is_from(major: u32, minor: u32) -> Result<bool> {
-    let release = fs::read_to_string("/proc/sys/kernel/osrelease")?;
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    Ok((numbers.next(), numbers.next()) >= (Some(major), Some(minor)))
-}
-
-fn memory(stage: &Stage) -> Result<Played> {
-    let Some(cgroup) = PidsCgroup::with_memory(ROOM)? else {
-        return Ok(stage.not_played("pids and memory are not on one cgroup v2 hierarchy"));
-    };
+fn memory(_: &Stage) -> Result<Played> {
+    let cgroup = PidsCgroup::with_memory(ROOM)?.ok_or(Lack::OneHierarchy)?;
     let (path, failures) = (cgroup.path().display().to_string(), FAILURES.to_string());
     let args = ["fork-memory", "--cgroup", &path, "--failures", &failures];
     let mut victim = Actor::start("batch-job", args)?;
@@ -98,7 +86,8 @@ fn into_cgroup(stage: &Stage) -> Result<Played> {
     const MAX: u32 = 8;
     let (own, full) = (PidsCgroup::create(ROOM)?, PidsCgroup::create(MAX)?);
     if !full.is_v2() {
-        return Ok(stage.not_played("only cgroup v2 takes tasks from clone3"));
+        // clone3 takes cgroups of v2 only.
+        return Err(Lack::OneHierarchy.into());
     }
     let into = ["--into".into(), full.path().into()];
     let (mut daemon, since) = fork_fail("runc", FAILURES, &own, "into-cgroup", &into)?;

@@ -47,6 +47,8 @@ pub const LINK_SHOW: Quiet =
 
 fn storm(stage: &Stage) -> Result<Played> {
     let (node, pod) = (Netns::create()?, Netns::create()?);
+    // The storm makes links of this kind; where there are none, it is told here.
+    node.add_link("first", "veth peer name other")?;
     let place = |netns: &Netns| ["--netns".into(), netns.path().into_os_string()];
     let mut storm_args = vec!["rtnl-storm".into()];
     storm_args.extend(place(&node));

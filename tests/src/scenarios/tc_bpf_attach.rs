@@ -7,7 +7,6 @@ use anyhow::Result;
 
 use crate::bpf::Point;
 use crate::clock::Moment;
-use crate::exec;
 use crate::expect::Expectation;
 use crate::props::actor::Actor;
 use crate::props::netns::Netns;
@@ -62,7 +61,7 @@ impl Link {
     fn create(kind: &str) -> Result<Self> {
         let (netns, name) = (Netns::create()?, unique("lxc"));
         // Its peer gets the kernel's default name: not every iproute2 knows netkit's own words.
-        exec::run_words("ip", &format!("-n {} link add {name} type {kind}", netns.name()))?;
+        netns.add_link(&name, kind)?;
         Ok(Self { netns, name })
     }
 
@@ -96,17 +95,15 @@ impl Link {
     }
 }
 
-fn xdp(_stage: &Stage) -> Result<Played> {
+fn xdp(_: &Stage) -> Result<Played> {
     let link = Link::create("veth")?;
     let (agent, since) = link.agent("cilium-agent", "xdp", "relink", STORM)?;
     // The detach before each attach names no program.
     Ok(played(since, vec![link.storm("cilium-agent", "xdp")], vec![agent], link))
 }
 
-fn tcx(stage: &Stage) -> Result<Played> {
-    if let Some(why) = Point::TcxIngress.lacking()? {
-        return Ok(stage.not_played(&why));
-    }
+fn tcx(_: &Stage) -> Result<Played> {
+    Point::TcxIngress.there()?;
     let link = Link::create("veth")?;
     let (linking, since) = link.agent("cilium-agent", "tcx-ingress", "relink", STORM)?;
     let (swapping, _) = link.agent("calico-node", "tcx-egress", "swap", STORM)?;
@@ -115,19 +112,15 @@ fn tcx(stage: &Stage) -> Result<Played> {
     Ok(played(since, expected, vec![linking, swapping], link))
 }
 
-fn netkit(stage: &Stage) -> Result<Played> {
-    if let Some(why) = Point::NetkitPrimary.lacking()? {
-        return Ok(stage.not_played(&why));
-    }
+fn netkit(_: &Stage) -> Result<Played> {
+    Point::NetkitPrimary.there()?;
     let link = Link::create("netkit")?;
     let (agent, since) = link.agent("cilium-agent", "netkit-primary", "relink", STORM)?;
     Ok(played(since, vec![link.storm("cilium-agent", "netkit primary")], vec![agent], link))
 }
 
-fn failing(stage: &Stage) -> Result<Played> {
-    if let Some(why) = Point::TcxIngress.lacking()? {
-        return Ok(stage.not_played(&why));
-    }
+fn failing(_: &Stage) -> Result<Played> {
+    Point::TcxIngress.there()?;
     let link = Link::create("veth")?;
     let (first, _) = link.agent("calico-node", "tcx-ingress", "attach", 1)?;
     let (second, since) = link.agent("calico-node", "tcx-ingress", "fail-to-attach", 12)?;
@@ -138,10 +131,8 @@ fn failing(stage: &Stage) -> Result<Played> {
     Ok(played(since, vec![expected], vec![first, second], link))
 }
 
-fn foreign(stage: &Stage) -> Result<Played> {
-    if let Some(why) = Point::TcxIngress.lacking()? {
-        return Ok(stage.not_played(&why));
-    }
+fn foreign(_: &Stage) -> Result<Played> {
+    Point::TcxIngress.there()?;
     let link = Link::create("veth")?;
     let (victim, _) = link.agent("cilium-agent", "tcx-ingress", "attach", 1)?;
     let (culprit, since) = link.agent("tracee", "tcx-ingress", "detach-first", 1)?;
@@ -153,10 +144,8 @@ fn foreign(stage: &Stage) -> Result<Played> {
     Ok(played(since, vec![expected], vec![victim, culprit], link))
 }
 
-fn duplicates(stage: &Stage) -> Result<Played> {
-    if let Some(why) = Point::TcxIngress.lacking()? {
-        return Ok(stage.not_played(&why));
-    }
+fn duplicates(_: &Stage) -> Result<Played> {
+    Point::TcxIngress.there()?;
     let link = Link::create("veth")?;
     let (before, _) = link.agent("cilium-agent", "tcx-ingress", "link", 1)?;
     let (after, since) = link.agent("cilium-agent", "tcx-ingress", "link", 1)?;
@@ -167,10 +156,10 @@ fn duplicates(stage: &Stage) -> Result<Played> {
     Ok(played(since, vec![expected], vec![before, after], link))
 }
 
-fn attach_once(_stage: &Stage) -> Result<Silence> {
+fn attach_once(_: &Stage) -> Result<Silence> {
     let link = Link::create("veth")?;
     link.agent("cilium-agent", "xdp", "relink", 1)?;
-    if Point::TcxIngress.lacking()?.is_none() {
+    if Point::TcxIngress.lack()?.is_none() {
         for point in ["tcx-ingress", "tcx-egress"] {
             link.agent("cilium-agent", point, "relink", 1)?;
             link.agent("cilium-agent", point, "attach", 1)?;

@@ -41,7 +41,7 @@ pub const REUSED_NAMES: Quiet =
 fn toggle(stage: &Stage) -> Result<Played> {
     let node = Netns::create()?;
     let veth = unique("cali");
-    exec::run_words("ip", &format!("-n {} link add {veth} type veth peer name eth0", node.name()))?;
+    node.add_link(&veth, "veth peer name eth0")?;
     stage
         .reporter
         .progress(format!("calico-node takes veth {veth} in network namespace {}", node.name()));
@@ -101,12 +101,7 @@ fn churn(stage: &Stage) -> Result<Silence> {
     for number in 0..PODS {
         let pod = Netns::create()?;
         let veth = unique("cali");
-        let link = format!(
-            "-n {} link add {veth} type veth peer name eth0 netns {}",
-            node.name(),
-            pod.name()
-        );
-        exec::run_words("ip", &link)?;
+        node.add_link(&veth, &format!("veth peer name eth0 netns {}", pod.name()))?;
         node.inside(|| {
             exec::run("ip", &["link", "set", &veth, "up"])?;
             let interface = Interface::new(&veth, stage.classifier.as_ref());
@@ -132,10 +127,7 @@ fn reused_names(stage: &Stage) -> Result<Silence> {
 
     for _ in 0..PODS {
         let pod = Netns::create()?;
-        exec::run_words(
-            "ip",
-            &format!("-n {} link add eth0 type veth peer name eth1", pod.name()),
-        )?;
+        pod.add_link("eth0", "veth peer name eth1")?;
         pod.inside(|| Interface::new("eth0", stage.classifier.as_ref()).attach_first())?;
     }
     Ok(Silence { events: (PODS * WRITES_PER_POD) as u64, props: Vec::new() })

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 
-use crate::exec;
 use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
@@ -44,8 +43,7 @@ impl Node {
         let links: Vec<String> = (0..LINKS).map(|_| unique("cali")).collect();
         for link in &links {
             let peer = unique("eth");
-            let words = format!("-n {} link add {link} type veth peer name {peer}", netns.name());
-            exec::run_words("ip", &words)?;
+            netns.add_link(link, &format!("veth peer name {peer}"))?;
         }
         Ok(Self { netns, links })
     }

@@ -7,7 +7,6 @@ use std::os::unix::ffi::OsStrExt;
 
 use anyhow::Result;
 
-use crate::exec;
 use crate::expect::Expectation;
 use crate::finding::Severity;
 use crate::props::actor::Actor;
@@ -91,7 +90,7 @@ fn flaps(stage: &Stage) -> Result<Played> {
     let agent = Pod::create("calico-node-b4wz9", ROOM, Told::ByContainerd)?;
     let victim = Pod::create("web-0", ROOM, Told::ByContainerd)?;
     let netns = victim.netns();
-    exec::run_words("ip", &format!("-n {} link add eth0 type veth peer name cali0", netns.name()))?;
+    netns.add_link("eth0", "veth peer name cali0")?;
     let (cgroup, path) = (agent.container().path().as_os_str(), netns.path());
     let mut args: Vec<&OsStr> = ["tc-toggle", "--dev", "eth0", "--cgroup"].map(OsStr::new).to_vec();
     args.extend([cgroup, "--netns".as_ref(), path.as_os_str()]);

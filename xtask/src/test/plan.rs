@@ -1,10 +1,7 @@
-//! What is played in which guest. A fast part of all kernels, rungs and hierarchies there are.
+//! What is played in which guest. A fast part of all kernels, rungs and kinds of guests there are;
+//! `cargo xtask matrix` plays all.
 
-use anyhow::Result;
-use scenarios::report::Done;
-
-use super::Log;
-use crate::{artifacts::Artifacts, guest::Cgroups, kernel, report};
+use crate::play::{GuestRun, variant::Variant};
 
 /// Scenarios that judge by cgroups.
 const OF_CGROUPS: &[&str] = &["fork-pids-max", "fork-causes", "fork-node-limits", "fork-headroom"];
@@ -25,7 +22,8 @@ const OF_RUNGS: &[&str] = &[
 ];
 
 /// What is done to the agent itself, or to the ground it stands on.
-const FAULTS: &[&str] = &[
+const TRIALS: &[&str] = &[
+    "dying-node",
     "fault-bpf-objects",
     "fault-kill",
     "fault-two-agents",
@@ -36,73 +34,53 @@ const FAULTS: &[&str] = &[
     "fault-churn",
 ];
 
-/// All scenarios on each kernel's best rung; those of hooks on the lower rungs of the oldest and the
-/// newest, those of cgroups on the other hierarchies, the faults on the newest.
+/// One of each signal, quickly played.
+const OF_SIGNALS: &[&str] = &["tc-handle-toggle", "fork-pids-max", "netlink-before-agent"];
+
+/// All scenarios on each kernel's best rung; the trials on the newest; those of hooks on the lower rungs
+/// of the oldest and the newest, those of cgroups on the other hierarchies, one of each signal in guests
+/// that are small, wide, locked down or without BTF.
 pub fn guests(kernels: &[String]) -> Vec<GuestRun> {
-    let (first, last) = (kernels.first(), kernels.last());
+    let (Some(first), Some(last)) = (kernels.first(), kernels.last()) else { return Vec::new() };
+    let (first, last) = (GuestRun::new(first), GuestRun::new(last));
+    let middle = kernels.get(1).map_or(last.clone(), |series| GuestRun::new(series));
+    let rungs = [(&first, "kprobe"), (&last, "tracepoint")];
+    let rungs = rungs.map(|(guest, rung)| guest.clone().rung(rung).only(OF_RUNGS));
+    let kinds = [
+        (&first, "cgroup-v1", OF_CGROUPS),
+        (&last, "cgroup-hybrid", OF_CGROUPS),
+        (&first, "1-cpu-256-mb", OF_SIGNALS),
+        (&last, "lockdown-integrity", OF_SIGNALS),
+        (&last, "lockdown-confidentiality", &[]),
+        (&middle, "no-btf", &[]),
+        (&middle, "btf-file", OF_SIGNALS),
+        (&middle, "8-cpus", OF_SIGNALS),
+    ];
+    let kinds = kinds.into_iter().filter_map(|(guest, kind, scenarios)| {
+        Some(guest.clone().variant(Variant::named(kind)?).only(scenarios))
+    });
     let best = kernels.iter().map(|series| GuestRun::new(series));
-    let kprobe = first.map(|series| GuestRun::on_rung(series, "kprobe"));
-    let tracepoint = last.map(|series| GuestRun::on_rung(series, "tracepoint"));
-    let v1 = first.map(|series| GuestRun::with_cgroups(series, Cgroups::V1));
-    let hybrid = last.map(|series| GuestRun::with_cgroups(series, Cgroups::Hybrid));
-    let faults = last.map(|series| GuestRun { scenarios: FAULTS, ..GuestRun::new(series) });
-    best.chain(faults).chain(kprobe).chain(tracepoint).chain(v1).chain(hybrid).collect()
-}
-
-/// Scenarios in one guest.
-pub struct GuestRun {
-    pub series: String,
-    /// The only rung the agent may use; the best that works without.
-    rung: Option<&'static str>,
-    cgroups: Cgroups,
-    /// Names; all when empty.
-    scenarios: &'static [&'static str],
-}
-
-impl GuestRun {
-    fn new(series: &str) -> Self {
-        let (cgroups, scenarios) = (Cgroups::default(), &[]);
-        Self { series: series.to_owned(), rung: None, cgroups, scenarios }
-    }
-
-    fn on_rung(series: &str, rung: &'static str) -> Self {
-        Self { rung: Some(rung), scenarios: OF_RUNGS, ..Self::new(series) }
-    }
-
-    fn with_cgroups(series: &str, cgroups: Cgroups) -> Self {
-        Self { cgroups, scenarios: OF_CGROUPS, ..Self::new(series) }
-    }
-
-    /// Plays them.
-    pub fn play(&self, artifacts: &Artifacts) -> Result<Done> {
-        let kernel = kernel::get(&self.series)?;
-        let rung = self.rung.map(|rung| ["--rung", rung]);
-        let agent_args = rung.as_ref().map_or(&[][..], |args| &args[..]);
-        let cgroups = self.cgroups.word();
-        let place = [Some(kernel.release.as_str()), self.rung, cgroups.as_deref()];
-        let mut log = Log::new(&place.into_iter().flatten().collect::<Vec<_>>().join(" "));
-        let words: Vec<&str> = ["run"].iter().chain(self.scenarios).copied().collect();
-        let report =
-            report::in_guest(&words, agent_args, &kernel, self.cgroups, artifacts, &mut log)?;
-        Ok(report.count())
-    }
+    best.chain([last.clone().only(TRIALS)]).chain(rungs).chain(kinds).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use scenarios::{faults, scenario::find};
+    use scenarios::{scenario::find, trial};
 
     use super::*;
 
     #[test]
-    fn every_chosen_scenario_exists() {
-        for name in OF_CGROUPS.iter().chain(OF_RUNGS) {
+    fn every_chosen_scenario_and_guest_exists() {
+        for name in OF_CGROUPS.iter().chain(OF_RUNGS).chain(OF_SIGNALS) {
             assert!(find(name).is_some(), "{name}");
         }
+        let kernels = ["5.10", "6.1", "7.2"].map(str::to_owned);
+        assert_eq!(guests(&kernels).len(), 14, "a kind of guest is unknown");
     }
 
     #[test]
-    fn every_fault_is_played() {
-        assert!(faults::ALL.iter().map(|fault| fault.name).eq(FAULTS.iter().copied()));
+    fn every_trial_is_played() {
+        let own = trial::ALL.iter().filter(|trial| trial.own_guest).map(|trial| trial.name);
+        assert!(own.eq(TRIALS.iter().copied()));
     }
 }
