@@ -12,10 +12,12 @@ use clap_complete::Shell;
 use crate::{
     config::{
         Config, Format, Listen,
+        canary::Every,
         load::{self, ConfigError},
     },
     doctor, explain,
     probe::{hook::Rung, refusal::chain},
+    proof::selftest,
     run,
 };
 
@@ -25,7 +27,7 @@ const USAGE: u8 = 2;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it did what was asked
-  1  it could not go on, or (doctor) something cannot be seen
+  1  it could not go on, (doctor) something cannot be seen, (selftest) something was not confirmed
   2  wrong flags or configuration";
 
 const RUN_EXAMPLES: &str = "\
@@ -58,6 +60,9 @@ enum Command {
         #[arg(long, value_enum)]
         rung: Option<Rung>,
     },
+    /// Prove on this node, by small incidents of its own, that detection works from hook to sink
+    #[command(after_help = selftest::HELP)]
+    Selftest(selftest::Args),
     /// Check a configuration file
     CheckConfig { file: PathBuf },
     /// Say what a rule means, how it is computed and what to do; without a name, list the rules
@@ -89,6 +94,10 @@ struct Run {
     /// Address of the metrics endpoint, or "none"
     #[arg(long, value_name = "ADDR")]
     listen: Option<Listen>,
+    /// Time between two rounds of events that the agent provokes itself to see that they come through,
+    /// or "none"; 1h without a value
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "1h")]
+    periodic: Option<Every>,
     /// Use only this rung for every hook (for tests; by default each hook takes the best that works)
     #[arg(long, value_enum)]
     rung: Option<Rung>,
@@ -112,6 +121,10 @@ pub fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run_command(args, started),
         Command::Doctor { output, rung } => doctor::run(output, rung),
+        Command::Selftest(args) => match configuration(args.config.as_deref()) {
+            Ok(config) => selftest::run(&args, config),
+            Err(error) => usage(&error),
+        },
         Command::CheckConfig { file } => match load::load(&file) {
             Ok(_) => {
                 say(&format!("{}: ok", file.display()));
@@ -163,6 +176,7 @@ fn run_command(args: Run, started: u64) -> ExitCode {
     };
     config.output.format = args.output.unwrap_or(config.output.format);
     config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
+    config.canary.every = args.periodic.unwrap_or(config.canary.every);
     match run::run(&config, args.rung, args.kernel_log, started) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod metrics;
 pub mod pipeline;
 pub mod probe;
+pub mod proof;
 pub mod run;
 pub mod signals;
 pub mod sinks;

@@ -28,6 +28,7 @@ use crate::{
         ladder::Coverage,
         object::{Options, Probe, ProbeError},
     },
+    proof::canary::Canary,
     signals::netlink,
     sinks::{self, Outlet, stdout},
     source::{
@@ -154,6 +155,8 @@ async fn watch(
     if names_inodes(&coverage) {
         find_sockets(&mut pipeline, &metrics, &outlets);
     }
+    let canary = Canary::start(&config.canary, &coverage, &metrics).map_err(failed("canary"))?;
+    pipeline.watch_canary(canary);
     let ended = loop {
         tokio::select! {
             ready = source.ready() => {

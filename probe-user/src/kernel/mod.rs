@@ -1,7 +1,8 @@
-//! What the running kernel is and allows. Read only.
+//! What the running kernel is and allows, read only; and how to talk to its rtnetlink.
 
 pub mod btf;
 pub mod facts;
 pub mod fields;
+pub mod rtnetlink;
 pub mod symbols;
 pub mod tracefs;

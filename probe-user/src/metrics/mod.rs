@@ -15,10 +15,12 @@ use crate::{
     symbols::Outcome,
 };
 
+mod canary;
 mod histograms;
 pub mod http;
 mod observe;
 
+use canary::CanaryMetrics;
 use histograms::Histograms;
 
 /// Everything the agent counts.
@@ -43,6 +45,7 @@ pub struct Metrics {
     pub sink_findings: IntCounterVec,
     pub scrapes: IntCounter,
     pub histograms: Histograms,
+    pub canary: CanaryMetrics,
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -160,6 +163,7 @@ impl Metrics {
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
             histograms: Histograms::new(r)?,
+            canary: CanaryMetrics::new(r)?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;
@@ -225,6 +229,14 @@ impl Metrics {
     /// Counts a finding that fired.
     pub fn fired(&self, rule: &str, severity: Severity) {
         self.findings.with_label_values(&[rule, severity.name()]).inc();
+    }
+
+    /// Findings of a rule that fired.
+    #[must_use]
+    pub fn fired_total(&self, rule: &str) -> u64 {
+        let of =
+            |severity: Severity| self.findings.with_label_values(&[rule, severity.name()]).get();
+        Severity::ALL.into_iter().map(of).sum()
     }
 
     /// All metrics in the Prometheus text format.

@@ -17,14 +17,13 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::{
     event::BootNs,
     findings::clock::boot_now,
+    kernel::rtnetlink::{Object, Rtnetlink, padded},
     signals::tc::link::{CLSACT, EGRESS, INGRESS},
 };
 
 mod namespaces;
-mod rtnetlink;
 
 use namespaces::Namespaces;
-use rtnetlink::{Object, Rtnetlink};
 
 /// Interfaces that may wait for the pipeline.
 const QUEUE: usize = 64;
@@ -256,13 +255,6 @@ fn name(ifindex: i32) -> [u8; IFNAME_LEN] {
     // SAFETY: the array has the IF_NAMESIZE bytes that if_indextoname(3) may write.
     unsafe { libc::if_indextoname(index, name.as_mut_ptr().cast()) };
     name
-}
-
-/// Text in an array, cut so that the last byte stays NUL.
-fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
-    let mut array = [0; N];
-    array.iter_mut().take(N.saturating_sub(1)).zip(text).for_each(|(to, from)| *to = *from);
-    array
 }
 
 #[cfg(test)]
