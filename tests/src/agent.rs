@@ -141,6 +141,17 @@ impl Agent {
         Ok(metrics::sum(&self.scrape()?, "nodeprobe_signal_coverage", &labels) == 1)
     }
 
+    /// Events of a signal that the kernel side lost so far, for any reason.
+    pub fn lost(&self, signal: &str) -> Result<u64> {
+        Ok(Account::of(&self.scrape()?, signal).lost)
+    }
+
+    /// A metric of one signal.
+    pub fn metric(&self, name: &str, signal: &str) -> Result<f64> {
+        let value = metrics::value(&self.scrape()?, name, signal);
+        value.ok_or_else(|| anyhow!("there is no {name} of {signal}{}", self.log_tail()))
+    }
+
     fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url

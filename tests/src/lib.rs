@@ -4,6 +4,7 @@ use std::time::Duration;
 
 pub mod agent;
 pub mod bpf;
+pub mod check;
 pub mod clock;
 pub mod doctor;
 pub mod exec;

@@ -4,8 +4,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::check::{self, Check};
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
@@ -25,7 +26,7 @@ enum Command {
     List,
     /// Play scenarios, each with an agent of its own.
     Run {
-        /// Names of scenarios; all when none is given.
+        /// Names of scenarios and checks; all when none is given.
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -88,11 +89,14 @@ fn run(command: Command) -> Result<bool> {
             for Scenario { name, summary, expected, .. } in ALL {
                 println!("{name}: {summary}\n    expected: {expected}");
             }
+            for Check { name, summary, .. } in check::ALL {
+                println!("{name}: {summary}");
+            }
             Ok(true)
         }
         Command::Run { names, setup } => {
-            let chosen = choose(&names)?;
-            Ok(runner::run(&setup.prepare()?, &chosen).failed == 0)
+            let (checks, chosen) = choose(&names)?;
+            Ok(runner::run(&setup.prepare()?, &checks, &chosen).failed == 0)
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Init => init::run().map(|()| true),
@@ -100,14 +104,22 @@ fn run(command: Command) -> Result<bool> {
     }
 }
 
-fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
+/// The checks and scenarios of these names; all when there is none.
+fn choose(names: &[String]) -> Result<(Vec<&'static Check>, Vec<&'static Scenario>)> {
     if names.is_empty() {
-        return Ok(ALL.iter().collect());
+        return Ok((check::ALL.iter().collect(), ALL.iter().collect()));
     }
-    let known = || ALL.iter().map(|scenario| scenario.name).collect::<Vec<_>>().join(", ");
-    let named = |name: &String| {
-        scenario::find(name)
-            .with_context(|| format!("there is no scenario {name}; there are {}", known()))
-    };
-    names.iter().map(named).collect()
+    let (mut checks, mut chosen) = (Vec::new(), Vec::new());
+    for name in names {
+        match (check::find(name), scenario::find(name)) {
+            (Some(check), _) => checks.push(check),
+            (None, Some(scenario)) => chosen.push(scenario),
+            (None, None) => {
+                let scenarios = ALL.iter().map(|scenario| scenario.name);
+                let known: Vec<_> = check::ALL.iter().map(|c| c.name).chain(scenarios).collect();
+                bail!("there is no scenario {name}; there are {}", known.join(", "));
+            }
+        }
+    }
+    Ok((checks, chosen))
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Error, Result};
 
+use crate::check::Check;
 use crate::doctor;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
@@ -12,10 +13,14 @@ use crate::session::{self, Catch, Session, Setup};
 const DEMO_CONFIG: &str = "[netlink]\nbucket = \"1s\"\n[fd]\npoll = \"1s\"\nwarn_open = 256\n\
                            [enrich]\nhost_root = \"/run/nodeprobe-who-pod\"\n";
 
-/// Consults the doctor, then plays each scenario with an agent of its own.
-pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
+/// Consults the doctor, makes the checks, then plays each scenario with an agent of its own.
+pub fn run(setup: &Setup, checks: &[&Check], scenarios: &[&Scenario]) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
     tally.verdict(doctor::verdict(setup));
+    for check in checks {
+        setup.stage.reporter.progress(format!("{}: {}", check.name, check.summary));
+        tally.verdict(check.verdict(setup));
+    }
     for scenario in scenarios {
         setup.stage.reporter.progress(format!("{}: {}", scenario.name, scenario.summary));
         tally.verdict(verdict(scenario, play(setup, scenario)));

@@ -7,11 +7,20 @@ use super::Log;
 use crate::{artifacts::Artifacts, guest::Cgroups, kernel, report};
 
 /// Scenarios that judge by cgroups.
-const OF_CGROUPS: &[&str] = &["fork-pids-max", "fork-causes", "fork-node-limits", "fork-headroom"];
+const OF_CGROUPS: &[&str] = &[
+    "selftest",
+    "selftest-broken",
+    "fork-pids-max",
+    "fork-causes",
+    "fork-node-limits",
+    "fork-headroom",
+];
 
 /// Scenarios in which it matters how the kernel is hooked; the others judge what is polled, or what
 /// the agent makes of it.
 const OF_RUNGS: &[&str] = &[
+    "selftest",
+    "canary",
     "tc-handle-toggle",
     "tc-agents",
     "tc-bpf-attach",
@@ -77,14 +86,14 @@ impl GuestRun {
 
 #[cfg(test)]
 mod tests {
-    use scenarios::scenario::find;
+    use scenarios::{check, scenario::find};
 
     use super::*;
 
     #[test]
     fn every_chosen_scenario_exists() {
         for name in OF_CGROUPS.iter().chain(OF_RUNGS) {
-            assert!(find(name).is_some(), "{name}");
+            assert!(find(name).is_some() || check::find(name).is_some(), "{name}");
         }
     }
 }
