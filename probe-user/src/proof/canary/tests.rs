@@ -1,5 +1,7 @@
+use probe_common::{fork::ForkRecord, wire::Header};
+
 use super::*;
-use crate::event::Comm;
+use crate::{config::Config, decode::as_bytes, enrich::Enricher, event::Comm, pipeline::Pipeline};
 
 const NAME: &str = "canary-000001";
 
@@ -66,4 +68,28 @@ fn one_in_flight_within_the_limit_is_no_failure() {
     canary.shared.act();
     canary.tick();
     has(&metrics, "nodeprobe_canary_failures_total{signal=\"tc\"} 0");
+}
+
+#[test]
+fn its_events_are_counted_apart() {
+    let (canary, metrics) = bench(10);
+    let config = Config::default();
+    let enricher = Enricher::new(None, &config.enrich);
+    let mut pipeline = Pipeline::new(&config, enricher, Arc::clone(&metrics));
+    pipeline.watch_canary(Some(canary));
+    let refused = |name| {
+        let header = Header {
+            kind: kind::FORK_REJECTED,
+            len: size_of::<ForkRecord>() as u16,
+            tgid: 40,
+            pid: 41,
+            comm: Comm::of(name).0,
+            ..Header::default()
+        };
+        ForkRecord { header, ret: -libc::EINVAL, ..ForkRecord::default() }
+    };
+    pipeline.record(as_bytes(&refused("runc")), &[]);
+    pipeline.record(as_bytes(&refused(NAME)), &[]);
+    has(&metrics, "nodeprobe_events_total{kind=\"rejected\",signal=\"fork\"} 1");
+    has(&metrics, "nodeprobe_canary_events_total{signal=\"fork\"} 1");
 }
