@@ -14,9 +14,9 @@ use crate::{
     signals::tc::link::{CLSACT, INGRESS},
 };
 
-/// Writes of the filter: fewer than an agent with the default thresholds warns of (4).
-#[cfg(test)]
-pub const WRITES: usize = 3;
+/// The handles that the filter is written with: fewer writes than an agent with the default
+/// thresholds warns of (4), and one handle that comes back, of 3 that are critical.
+pub const HANDLES: [u32; 3] = [1, 2, 1];
 
 /// `RTM_NEWLINK` and `RTM_DELLINK`, `IFLA_*`, `IFLA_INFO_*`, `VETH_INFO_PEER` of include/uapi/linux
 /// (rtnetlink.h, if_link.h, veth.h).
@@ -55,11 +55,12 @@ pub fn flip(stage: &mut Stage) -> Result<BootNs, ActError> {
     link.clsact(&mut rtnetlink).map_err(refused("a clsact qdisc", "sch_ingress"))?;
     let mut filter = |kind, handle| link.filter(&mut rtnetlink, kind, handle);
     let mut step = |kind, handle| filter(kind, handle).map_err(refused("a bpf filter", "cls_bpf"));
-    step(rtm::NEWTFILTER, 1)?;
-    step(rtm::NEWTFILTER, 2)?;
-    step(rtm::DELTFILTER, 1)?;
+    let [first, second, again] = HANDLES;
+    step(rtm::NEWTFILTER, first)?;
+    step(rtm::NEWTFILTER, second)?;
+    step(rtm::DELTFILTER, first)?;
     let at = boot_now();
-    step(rtm::NEWTFILTER, 1)?;
+    step(rtm::NEWTFILTER, again)?;
     link.delete(&mut rtnetlink).map_err(refused("to remove the veth", "veth"))?;
     Ok(at)
 }
