@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use crate::{
     config::{
         Config, Format, Listen,
+        canary::Every,
         load::{self, ConfigError},
     },
     doctor, explain,
@@ -19,6 +20,7 @@ use crate::{
         classify::chain,
         ground::{Ground, Wanted},
     },
+    proof::selftest,
     run,
     stderr::Stderr,
 };
@@ -29,7 +31,7 @@ const USAGE: u8 = 2;
 const EXIT_CODES: &str = "\
 Exit codes:
   0  it did what was asked
-  1  it could not go on, or (doctor) something cannot be seen
+  1  it could not go on, (doctor) something cannot be seen, (selftest) something was not confirmed
   2  wrong flags or configuration";
 
 const RUN_EXAMPLES: &str = "\
@@ -71,6 +73,9 @@ enum Command {
         #[command(flatten)]
         wanted: Wanted,
     },
+    /// Prove on this node, by small incidents of its own, that detection works from hook to sink
+    #[command(after_help = selftest::HELP)]
+    Selftest(selftest::Args),
     /// Check a configuration file
     CheckConfig { file: PathBuf },
     /// Say what a rule means, how it is computed and what to do; without a name, list the rules
@@ -102,6 +107,10 @@ struct Run {
     /// Address of the metrics endpoint, or "none"
     #[arg(long, value_name = "ADDR")]
     listen: Option<Listen>,
+    /// Time between two rounds of events that the agent provokes itself to see that they come through,
+    /// or "none"; 1h without a value
+    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "1h")]
+    periodic: Option<Every>,
     #[command(flatten)]
     wanted: Wanted,
     /// Let the kernel programs log every event to stderr (slow; for diagnosis)
@@ -126,6 +135,10 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run_command(args, started),
         Command::Doctor { output, wanted } => match Ground::survey(wanted) {
             Ok(ground) => doctor::run(output, &ground),
+            Err(error) => usage(&error),
+        },
+        Command::Selftest(args) => match configuration(args.config.as_deref()) {
+            Ok(config) => selftest::run(args, config).unwrap_or_else(|error| usage(&error)),
             Err(error) => usage(&error),
         },
         Command::CheckConfig { file } => match load::load(&file) {
@@ -179,6 +192,7 @@ fn run_command(args: Run, started: u64) -> ExitCode {
     };
     config.output.format = args.output.unwrap_or(config.output.format);
     config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
+    config.canary.every = args.periodic.unwrap_or(config.canary.every);
     let ground = match Ground::survey(args.wanted) {
         Ok(ground) => ground,
         Err(error) => return usage(&error),

@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod metrics;
 pub mod pipeline;
 pub mod probe;
+pub mod proof;
 pub mod run;
 mod scarce;
 pub mod signals;

@@ -9,6 +9,7 @@ use crate::{
     event::{Body, BootNs, Event, Fact},
     findings::{Condition, Finding, State, book::Book, clock::Clock},
     metrics::Metrics,
+    proof::canary::Canary,
     signals::{Detector, SIGNALS, kind_label},
     sinks::Outlet,
 };
@@ -19,6 +20,7 @@ pub struct Pipeline {
     detectors: Vec<Box<dyn Detector>>,
     book: Book,
     metrics: Arc<Metrics>,
+    canary: Option<Canary>,
     conditions: Vec<Condition>,
     /// Conditions that wait for names, to be tried again with the next tick.
     unnamed: Vec<Condition>,
@@ -39,9 +41,15 @@ impl Pipeline {
             detectors,
             book: Book::new(&config.findings),
             metrics,
+            canary: None,
             conditions: Vec::new(),
             unnamed: Vec::new(),
         }
+    }
+
+    /// Sets the canary free, if there is one: its events end here.
+    pub fn watch_canary(&mut self, canary: Option<Canary>) {
+        self.canary = canary;
     }
 
     /// Takes one wire record of the kernel side.
@@ -62,6 +70,9 @@ impl Pipeline {
         };
         // The first two bytes are the kind, or it would not have decoded.
         let kind = bytes.first_chunk().map_or(0, |kind| u16::from_ne_bytes(*kind));
+        if self.canary.as_mut().is_some_and(|canary| canary.takes(kind, &event.context)) {
+            return;
+        }
         if let Some((signal, kind)) = kind_label(kind) {
             count(&self.metrics, signal, kind);
         }
@@ -89,6 +100,9 @@ impl Pipeline {
 
     /// Takes the time: renews what holds, resolves what is over.
     pub fn tick(&mut self, now: BootNs, outlets: &[&Outlet]) {
+        if let Some(canary) = &mut self.canary {
+            canary.tick();
+        }
         for detector in &mut self.detectors {
             detector.tick(now, &mut self.conditions);
         }

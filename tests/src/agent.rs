@@ -191,6 +191,12 @@ impl Agent {
         line.ok_or_else(|| anyhow!("the agent does not say {words:?}{}", self.log_tail()))
     }
 
+    /// The sample of one of its metrics whose only label is the signal.
+    pub fn of_signal(&self, name: &str, signal: &str) -> Result<f64> {
+        let value = metrics::value(&self.scrape()?, name, signal);
+        value.ok_or_else(|| anyhow!("there is no {name} of {signal}{}", self.log_tail()))
+    }
+
     fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url

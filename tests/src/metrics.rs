@@ -48,6 +48,13 @@ pub fn sum(text: &str, metric: &str, wanted: &[(&str, &str)]) -> u64 {
     samples.sum()
 }
 
+/// The sample of a metric whose only label is the signal.
+#[must_use]
+pub fn value(text: &str, metric: &str, signal: &str) -> Option<f64> {
+    let series = format!("{metric}{{signal=\"{signal}\"}} ");
+    text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
+}
+
 /// What became of a signal's events, by the agent's own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -59,7 +66,7 @@ pub struct Account {
     pub suppressed: u64,
     /// Events lost, for any reason.
     pub lost: u64,
-    /// Records the agent decoded.
+    /// Records the agent decoded, those that it provoked itself among them.
     pub decoded: u64,
 }
 
@@ -76,7 +83,8 @@ impl Account {
             delivered: kernel("delivered"),
             suppressed: kernel("suppressed"),
             lost: of_signal("nodeprobe_events_lost_total"),
-            decoded: of_signal("nodeprobe_events_total"),
+            decoded: of_signal("nodeprobe_events_total")
+                + of_signal("nodeprobe_canary_events_total"),
         }
     }
 
@@ -103,6 +111,13 @@ mod tests {
         assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "tc"), ("kind", "other")]), 2);
         assert_eq!(sum(text, "nodeprobe_events_total", &[("signal", "fork")]), 0);
         assert_eq!(sum(text, "nodeprobe_scrapes_total", &[]), 3);
+    }
+
+    #[test]
+    fn a_sample_is_read_by_its_signal() {
+        let text = "nodeprobe_canary_up{signal=\"tc\"} 1\nx{signal=\"tc\"} 1763738339.25\n";
+        assert_eq!(value(text, "x", "tc"), Some(1_763_738_339.25));
+        assert_eq!(value(text, "x", "fork"), None);
     }
 
     #[test]

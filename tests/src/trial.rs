@@ -6,10 +6,13 @@ use anyhow::{Result, ensure};
 use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
-use crate::trials::{dying_node, faults, watchdog};
+use crate::trials::{canary, dying_node, faults, selftest, watchdog};
 
 /// Every trial, in the order they are played, after the scenarios.
 pub const ALL: &[Trial] = &[
+    selftest::PROOF,
+    selftest::BROKEN,
+    canary::TRIAL,
     watchdog::TRIAL,
     dying_node::TRIAL,
     faults::bpf_objects::TRIAL,

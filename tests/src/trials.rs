@@ -1,5 +1,7 @@
 //! The trials, one file each.
 
+pub mod canary;
 pub mod dying_node;
 pub mod faults;
+pub mod selftest;
 pub mod watchdog;

@@ -34,6 +34,8 @@ fn help_has_examples_and_exit_codes() -> Result<()> {
     let run = String::from_utf8(nodeprobe(&["run", "--help"])?.stdout)?;
     assert!(run.contains("Examples:") && run.contains("--rung"), "{run}");
     assert!(run.contains("Exit codes:") && run.contains("/livez"), "{run}");
+    let selftest = String::from_utf8(nodeprobe(&["selftest", "--help"])?.stdout)?;
+    assert!(selftest.contains("Examples:") && selftest.contains("Exit codes:"), "{selftest}");
     Ok(())
 }
 
@@ -68,6 +70,10 @@ fn wrong_flags_are_exit_2() -> Result<()> {
         &["run", "--rung", "ladder"][..],
         &["run", "--listen", "everywhere"],
         &["run", "-o", "xml"],
+        &["run", "--periodic", "0s"],
+        &["selftest", "--within", "0s"],
+        &["selftest", "--rung", "ladder"],
+        &["selftest", "--config", "/nonexistent/nodeprobe.toml"],
         &["walk"],
         &[],
     ] {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub mod canary;
 pub mod enrich;
 pub mod fd;
 pub mod findings;
@@ -20,6 +21,7 @@ pub mod tc;
 pub struct Config {
     pub output: OutputConfig,
     pub metrics: MetricsConfig,
+    pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,
     pub findings: findings::FindingsConfig,
     pub tc: tc::TcConfig,

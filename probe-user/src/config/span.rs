@@ -1,6 +1,6 @@
 //! Values with a range: a mistake says what is allowed.
 
-use std::{fmt, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::{SignedDuration, fmt::friendly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -16,6 +16,12 @@ impl Span {
     #[must_use]
     pub const fn seconds(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
+    }
+
+    /// The span.
+    #[must_use]
+    pub const fn duration(self) -> Duration {
+        self.0
     }
 
     /// The span in nanoseconds.
@@ -34,11 +40,18 @@ impl fmt::Display for Span {
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
-            D::Error::custom(format!(
+            format!(
                 "{text:?} is not a duration from \"1s\" to \"7d\", such as \"60s\", \"2m\" or \"1h 30m\""
-            ))
+            )
         };
         let span: SignedDuration = text.parse().map_err(|_| wrong())?;
         let span = Duration::try_from(span).map_err(|_| wrong())?;

@@ -1,4 +1,4 @@
-//! What the running kernel is and allows. Read only.
+//! What the running kernel is and allows, read only; and how to talk to its rtnetlink.
 
 pub mod btf;
 pub mod capability;
@@ -6,5 +6,6 @@ pub mod facts;
 pub mod fields;
 mod fingerprint;
 pub mod functions;
+pub mod rtnetlink;
 pub mod symbols;
 pub mod tracefs;

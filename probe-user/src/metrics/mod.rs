@@ -17,12 +17,14 @@ use crate::{
     symbols::Outcome,
 };
 
+mod canary;
 mod door;
 mod histograms;
 pub mod http;
 mod loops;
 mod observe;
 
+use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
 
@@ -52,6 +54,7 @@ pub struct Metrics {
     pub accept_failures: IntCounter,
     pub histograms: Histograms,
     pub loops: Loops,
+    pub canary: CanaryMetrics,
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -184,6 +187,7 @@ impl Metrics {
             )?,
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
+            canary: CanaryMetrics::new(r)?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;
@@ -263,6 +267,14 @@ impl Metrics {
     /// Counts a finding that fired.
     pub fn fired(&self, rule: &str, severity: Severity) {
         self.findings.with_label_values(&[rule, severity.name()]).inc();
+    }
+
+    /// Findings of a rule that fired.
+    #[must_use]
+    pub fn fired_total(&self, rule: &str) -> u64 {
+        let of =
+            |severity: Severity| self.findings.with_label_values(&[rule, severity.name()]).get();
+        Severity::ALL.into_iter().map(of).sum()
     }
 
     /// All metrics in the Prometheus text format.

@@ -14,6 +14,7 @@ fn every_series_that_can_be_known_is_there_from_the_start() {
         "nodeprobe_seeded_total{signal=\"netlink\"} 0",
         "nodeprobe_rtnl_wait_seconds_bucket{le=\"0.001\"} 0",
         "nodeprobe_rtnl_request_seconds_count{object=\"filter\",operation=\"write\"} 0",
+        "nodeprobe_canary_last_success_timestamp_seconds{signal=\"tc\"} 0",
         "nodeprobe_build_info{",
     ] {
         assert!(text.contains(series), "{series} not in\n{text}");

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     cli::say,
-    config::{Config, Listen},
+    config::{Config, Listen, canary::CanaryConfig},
     event::BootNs,
     findings::clock::boot_now,
     metrics::{
@@ -41,6 +41,7 @@ pub struct Agent {
     /// Attached for as long as it lives.
     pub ebpf: Ebpf,
     pub coverage: Vec<Coverage>,
+    pub canary: CanaryConfig,
     pub gaps: Gaps,
     pub source: LiveRing,
     pub polls: Polls,
@@ -93,6 +94,7 @@ impl Agent {
         Ok(Self {
             ebpf,
             coverage,
+            canary: config.canary.clone(),
             gaps,
             source,
             polls,

@@ -8,6 +8,7 @@ use super::{RunError, start::Agent};
 use crate::{
     decode::as_bytes,
     findings::clock::boot_now,
+    proof::canary::Canary,
     source::{Source, seed},
 };
 
@@ -21,6 +22,7 @@ impl Agent {
     /// When a part ends that must not.
     pub async fn watch(&mut self) -> Result<(), RunError> {
         self.first_drain();
+        self.free_canary()?;
         self.tell_ready();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -53,5 +55,14 @@ impl Agent {
         let outlets = [&self.stdout.outlet];
         self.gaps.seed(&mut self.pipeline, &self.metrics, &outlets);
         self.source.drain(|record| self.pipeline.record(record, &outlets));
+    }
+
+    /// Starts the canary once what was open before is known: its sockets are nobody's.
+    fn free_canary(&mut self) -> Result<(), RunError> {
+        let (coverage, metrics) = (&self.coverage, &self.metrics);
+        let canary = Canary::start(&self.canary, coverage, metrics, &mut self.supervisor);
+        let canary = canary.map_err(|source| RunError::Start { part: "canary", source })?;
+        self.pipeline.watch_canary(canary);
+        Ok(())
     }
 }

@@ -112,6 +112,16 @@ impl Drop for PidsCgroup {
     }
 }
 
+/// Where the hierarchy of the pids controller is mounted.
+pub fn pids_mount() -> Result<PathBuf> {
+    let mounts =
+        fs::read_to_string("/proc/self/mounts").context("cannot read /proc/self/mounts")?;
+    match find_hierarchy(&mounts) {
+        Some(Hierarchy::V1(root) | Hierarchy::V2(root)) => Ok(root),
+        None => bail!("no cgroup hierarchy is mounted: mount cgroup2 on /sys/fs/cgroup first"),
+    }
+}
+
 /// Where cgroups with a `pids.max` can be made.
 fn pids_root(mounts: &str) -> Result<PathBuf> {
     match find_hierarchy(mounts) {

@@ -4,11 +4,20 @@
 use crate::play::{GuestRun, variant::Variant};
 
 /// Scenarios that judge by cgroups.
-const OF_CGROUPS: &[&str] = &["fork-pids-max", "fork-causes", "fork-node-limits", "fork-headroom"];
+const OF_CGROUPS: &[&str] = &[
+    "selftest",
+    "selftest-broken",
+    "fork-pids-max",
+    "fork-causes",
+    "fork-node-limits",
+    "fork-headroom",
+];
 
 /// Scenarios in which it matters how the kernel is hooked; the others judge what is polled, or what
 /// the agent makes of it.
 const OF_RUNGS: &[&str] = &[
+    "selftest",
+    "canary",
     "tc-handle-toggle",
     "tc-agents",
     "tc-bpf-attach",
@@ -72,7 +81,7 @@ mod tests {
     #[test]
     fn every_chosen_scenario_and_guest_exists() {
         for name in OF_CGROUPS.iter().chain(OF_RUNGS).chain(OF_SIGNALS) {
-            assert!(find(name).is_some(), "{name}");
+            assert!(find(name).is_some() || trial::find(name).is_some(), "{name}");
         }
         let kernels = ["5.10", "6.1", "7.2"].map(str::to_owned);
         assert_eq!(guests(&kernels).len(), 14, "a kind of guest is unknown");

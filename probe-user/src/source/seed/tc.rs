@@ -21,17 +21,16 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use crate::{
     event::BootNs,
     findings::clock::boot_now,
+    kernel::rtnetlink::{Object, Rtnetlink},
     signals::tc::link::{EGRESS, INGRESS},
     supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
 mod namespaces;
 mod records;
-mod rtnetlink;
 
 use namespaces::Namespaces;
 use records::records;
-use rtnetlink::{Object, Rtnetlink};
 
 /// Interfaces that may wait for the pipeline.
 const QUEUE: usize = 64;

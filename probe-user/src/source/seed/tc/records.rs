@@ -6,8 +6,11 @@ use probe_common::{
     wire::{Header, flag, kind},
 };
 
-use super::rtnetlink::{Object, padded};
-use crate::{event::BootNs, signals::tc::link::CLSACT};
+use crate::{
+    event::BootNs,
+    kernel::rtnetlink::{Object, padded},
+    signals::tc::link::CLSACT,
+};
 
 /// The requests that would make the clsact of an interface and its filters, as a look from one moment to
 /// another saw them.

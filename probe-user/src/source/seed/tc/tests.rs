@@ -1,9 +1,10 @@
 use proptest::prelude::*;
 
-use super::{rtnetlink::*, *};
+use super::*;
 use crate::{
     decode::{as_bytes, decode},
     event::Body,
+    kernel::rtnetlink::{Messages, object},
     signals::tc::{TcChange, link::CLSACT},
 };
 

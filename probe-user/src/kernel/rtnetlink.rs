@@ -1,4 +1,4 @@
-//! Dumps of qdiscs and filters (rtnetlink(7), netlink(7)).
+//! Talking to rtnetlink: dumps of qdiscs and filters, and requests (rtnetlink(7), netlink(7)).
 
 use std::{
     io,
@@ -6,6 +6,10 @@ use std::{
 };
 
 use probe_common::tc::KIND_LEN;
+
+pub mod request;
+
+use request::Request;
 
 /// As much as the kernel puts into one message of a dump (`netlink_dump` in net/netlink/af_netlink.c).
 const BUFFER: usize = 32 * 1024;
@@ -19,7 +23,7 @@ const RTM_GETTFILTER: u16 = 46;
 /// `NLM_F_DUMP_INTR`: what is dumped changed meanwhile.
 const DUMP_INTERRUPTED: u16 = 0x10;
 /// Length of `struct nlmsghdr` (bytes).
-const HEADER: usize = 16;
+pub const HEADER: usize = 16;
 /// Length of `struct tcmsg` (bytes).
 const TCMSG: usize = 20;
 /// `TCA_KIND` and `TCA_CHAIN` of include/uapi/linux/rtnetlink.h.
@@ -39,11 +43,36 @@ pub struct Object {
 }
 
 impl Object {
+    /// Its `struct tcmsg`.
+    #[must_use]
+    pub fn header(&self) -> [u8; TCMSG] {
+        let mut header = [0; TCMSG];
+        let words = [0, self.ifindex.cast_unsigned(), self.handle, self.parent, self.info];
+        let bytes = words.into_iter().flat_map(u32::to_ne_bytes);
+        header.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+        header
+    }
+
     /// Whether it is of this kind.
     #[must_use]
     pub fn is(&self, kind: &str) -> bool {
         self.kind == padded(kind.as_bytes())
     }
+}
+
+/// Opens a bare socket of this protocol.
+///
+/// # Errors
+/// When the kernel gives none.
+pub fn socket() -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointers.
+    let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the fd was just opened and belongs to nobody else.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// A socket to rtnetlink of the namespace it was opened in.
@@ -59,14 +88,8 @@ impl Rtnetlink {
     /// # Errors
     /// When the kernel gives no socket.
     pub fn open() -> io::Result<Self> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
-        // SAFETY: takes no pointers.
-        let fd = unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the fd was just opened and belongs to nobody else.
-        let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+        let socket = socket()?;
+        let fd = socket.as_raw_fd();
         let patience = libc::timeval { tv_sec: PATIENCE_SECONDS, tv_usec: 0 };
         let length = size_of::<libc::timeval>() as libc::socklen_t;
         let option = (&raw const patience).cast();
@@ -118,10 +141,24 @@ impl Rtnetlink {
         kind: u16,
         ifindex: i32,
         parent: u32,
-        mut each: impl FnMut(Object),
+        each: impl FnMut(Object),
     ) -> io::Result<bool> {
+        let flags = libc::NLM_F_REQUEST | libc::NLM_F_DUMP;
+        let of = Object { ifindex, parent, ..Object::default() };
+        self.exchange(Request::new(kind, flags, &of.header()), each)
+    }
+
+    /// Asks for a change, and waits until it is made.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or when there is no answer.
+    pub fn ask(&mut self, request: Request) -> io::Result<()> {
+        self.exchange(request, |_| {}).map(drop)
+    }
+
+    fn exchange(&mut self, request: Request, mut each: impl FnMut(Object)) -> io::Result<bool> {
         self.sequence += 1;
-        let request = request(kind, self.sequence, ifindex, parent);
+        let request = request.finish(self.sequence);
         // SAFETY: the buffer is valid for its length.
         let sent = unsafe {
             libc::send(self.socket.as_raw_fd(), request.as_ptr().cast(), request.len(), 0)
@@ -164,22 +201,6 @@ impl Rtnetlink {
             Err(_) => Err(io::Error::last_os_error()),
         }
     }
-}
-
-fn request(kind: u16, sequence: u32, ifindex: i32, parent: u32) -> [u8; HEADER + TCMSG] {
-    let length = (HEADER + TCMSG) as u32;
-    let flags = (libc::NLM_F_REQUEST | libc::NLM_F_DUMP) as u16;
-    let mut request = [0; HEADER + TCMSG];
-    let mut put = |at: usize, bytes: &[u8]| {
-        request.iter_mut().skip(at).zip(bytes).for_each(|(to, from)| *to = *from);
-    };
-    put(0, &length.to_ne_bytes());
-    put(4, &kind.to_ne_bytes());
-    put(6, &flags.to_ne_bytes());
-    put(8, &sequence.to_ne_bytes());
-    put(HEADER + 4, &ifindex.to_ne_bytes());
-    put(HEADER + 12, &parent.to_ne_bytes());
-    request
 }
 
 /// One message of an answer.
@@ -248,14 +269,14 @@ fn attribute(attributes: &[u8]) -> Option<(usize, u16)> {
     (length >= 4).then_some((length, kind))
 }
 
-/// Messages and attributes begin at multiples of 4.
-fn aligned(length: usize) -> usize {
-    length.saturating_add(3) & !3
-}
-
 /// Text in an array, cut so that the last byte stays NUL.
 pub fn padded<const N: usize>(text: &[u8]) -> [u8; N] {
     let mut array = [0; N];
     array.iter_mut().take(N.saturating_sub(1)).zip(text).for_each(|(to, from)| *to = *from);
     array
+}
+
+/// Messages and attributes begin at multiples of 4.
+fn aligned(length: usize) -> usize {
+    length.saturating_add(3) & !3
 }

@@ -1,0 +1,93 @@
+//! What became of the events that the agent provokes itself.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use super::register;
+use crate::proof::canary::LABELS;
+
+/// The canary's metrics, by signal.
+pub struct CanaryMetrics {
+    events: IntCounterVec,
+    last_success: GaugeVec,
+    failures: IntCounterVec,
+    up: IntGaugeVec,
+}
+
+impl CanaryMetrics {
+    /// Registers them, every series at zero.
+    ///
+    /// # Errors
+    /// When two metrics have one name.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let labels = &["signal"];
+        let metrics = Self {
+            events: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "nodeprobe_canary_events_total",
+                        "Events decoded that the agent provoked itself; nodeprobe_events_total has them not.",
+                    ),
+                    labels,
+                ),
+            )?,
+            last_success: register(
+                registry,
+                GaugeVec::new(
+                    Opts::new(
+                        "nodeprobe_canary_last_success_timestamp_seconds",
+                        "When such an event last came through, in Unix time; 0 for never.",
+                    ),
+                    labels,
+                ),
+            )?,
+            failures: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "nodeprobe_canary_failures_total",
+                        "Times such an event did not come in time, or could not be provoked.",
+                    ),
+                    labels,
+                ),
+            )?,
+            up: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new(
+                        "nodeprobe_canary_up",
+                        "1 when the last such event came through; 0 when it did not, or none was provoked.",
+                    ),
+                    labels,
+                ),
+            )?,
+        };
+        for signal in LABELS {
+            metrics.events.with_label_values(&[signal]);
+            metrics.last_success.with_label_values(&[signal]);
+            metrics.failures.with_label_values(&[signal]);
+            metrics.up.with_label_values(&[signal]);
+        }
+        Ok(metrics)
+    }
+
+    /// Counts an event of the agent's own.
+    pub fn event(&self, signal: &str) {
+        self.events.with_label_values(&[signal]).inc();
+    }
+
+    /// Notes that all events of an act came through.
+    pub fn came_through(&self, signal: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.last_success.with_label_values(&[signal]).set(now.as_secs_f64());
+        self.up.with_label_values(&[signal]).set(1);
+    }
+
+    /// Counts one that did not.
+    pub fn failed(&self, signal: &str) {
+        self.failures.with_label_values(&[signal]).inc();
+        self.up.with_label_values(&[signal]).set(0);
+    }
+}
