@@ -132,7 +132,7 @@ async fn watch(
         stdout::run(format, &findings)
     });
     let stdout = stdout.map_err(failed("sink stdout"))?;
-    let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
+    let Probe { mut ebpf, ring, counters, rtnl_waiting, mut untold, coverage } = probe;
     let mut source = LiveRing::new(ring).map_err(failed("ring buffer"))?;
     let waits = Box::new(RtnlPoller(rtnl_waiting));
     let mut polls = poll::start(config, vec![waits]).map_err(failed("pollers"))?;
@@ -176,6 +176,9 @@ async fn watch(
                 seed::tc::Found::Miss => metrics.seed_misses.inc(),
             },
             _ = ticks.tick() => {
+                let now = boot_now();
+                source.drain(|record| pipeline.record(record, &outlets));
+                untold.take(now, |record| pipeline.summed(record, &outlets));
                 pipeline.tick(boot_now(), &outlets);
                 if stdout.has_ended() {
                     break Ok(());
@@ -194,6 +197,7 @@ async fn watch(
     // Detach first, then hand over what came until then.
     drop(ebpf);
     source.drain(|record| pipeline.record(record, &outlets));
+    untold.take_all(|record| pipeline.summed(record, &outlets));
     stdout.finish(LAST_WORDS).map_err(failed("sink stdout"))?;
     ended
 }

@@ -17,6 +17,7 @@ mod directions;
 mod duplicates;
 pub mod evidence;
 mod foreign;
+mod gone;
 mod hooks;
 pub mod link;
 mod owners;

@@ -164,6 +164,10 @@ impl Detector for NetlinkDetector {
                 self.sockets.open(socket, protocol, Birth::Older, &event.context);
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
+            NetlinkChange::Churned { protocol } => {
+                let sockets = event.count().div_ceil(2);
+                self.sockets.passed((event.context.pid, protocol), sockets as u64);
+            }
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),
         }
     }

@@ -2,7 +2,7 @@
 //! interface's two directions, and all interfaces together.
 
 use super::{
-    Answer, TcChange, TcRequest, duplicates::Programs, owners::Written, points::Points,
+    Answer, TcChange, TcRequest, duplicates::Programs, gone::Gone, owners::Written, points::Points,
     sides::Sides, slots::Slots, sweep::Sweeps,
 };
 use crate::{
@@ -20,6 +20,7 @@ pub struct TcDetector {
     sides: Sides,
     sweeps: Sweeps,
     programs: Programs,
+    gone: Gone,
 }
 
 impl TcDetector {
@@ -33,6 +34,7 @@ impl TcDetector {
             sides: Sides::default(),
             sweeps: Sweeps::default(),
             programs: Programs::default(),
+            gone: Gone::default(),
         }
     }
 
@@ -67,10 +69,13 @@ impl TcDetector {
 impl Detector for TcDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
         match &event.body {
+            // Told late: what it was about went with its interface.
+            Body::Tc(TcChange::Request(request)) if self.gone.knows(event, request) => {}
             Body::Tc(TcChange::Request(request)) => self.request(event, request, out),
             Body::Tc(TcChange::Seeded(request)) => self.seed(event, request),
             Body::Tc(TcChange::LinkGone { ifindex }) => {
                 let netns = event.context.netns.unwrap_or(0);
+                self.gone.note(netns, *ifindex, event.context.at);
                 self.slots.link_gone(netns, *ifindex);
                 self.points.link_gone(netns, *ifindex);
                 self.sides.link_gone(netns, *ifindex);
@@ -82,6 +87,7 @@ impl Detector for TcDetector {
     }
 
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
+        self.gone.tick(now);
         self.slots.tick(now, &self.config, out);
         self.points.tick(now, &self.config, out);
         self.sides.tick(now, &self.config, out);
