@@ -5,9 +5,9 @@ use core::mem::offset_of;
 
 use crate::{
     bpf::{ProgramRecord, TcBpfRecord},
+    budget::{Sum, SumKey},
     fork::ForkRecord,
     netlink::NetlinkRecord,
-    budget::{Sum, SumKey},
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
     tc::{LinkGoneRecord, TcRecord},
     wire::Header,

@@ -132,13 +132,20 @@ impl Agent {
         let text = self.scrape()?;
         let round = format!("{signal}_round");
         let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
-        Ok(rounds + metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]))
+        let account = Account::of(&text, signal);
+        Ok(rounds + account.decoded + account.summed)
     }
 
     /// Whether its metrics say that a hook uses this rung.
     pub fn uses_rung(&self, signal: &str, hook: &str, rung: &str) -> Result<bool> {
         let labels = [("signal", signal), ("hook", hook), ("rung", rung)];
         Ok(metrics::sum(&self.scrape()?, "nodeprobe_signal_coverage", &labels) == 1)
+    }
+
+    /// Where it tells its metrics.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.ready.metrics_url.as_deref()
     }
 
     fn scrape(&self) -> Result<String> {

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use scenarios::metrics::Endpoint;
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
@@ -64,7 +65,12 @@ impl SetupArgs {
         interrupt::note_signals()?;
         let rung = self.agent_args.iter().skip_while(|arg| *arg != "--rung").nth(1);
         let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
-        let stage = Stage { reporter: Reporter::stdout(), classifier: self.classifier, rung };
+        let stage = Stage {
+            reporter: Reporter::stdout(),
+            classifier: self.classifier,
+            rung,
+            metrics: Endpoint::default(),
+        };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }
 }

@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 mod bpf_agent;
 pub mod fd;
+mod flood;
 pub mod fork;
 mod leaker;
 mod netlink;
@@ -82,6 +83,12 @@ pub enum Workload {
     FdHold(fd::Hold),
     /// Open fds and close them all, again and again.
     FdSaw(fd::Saw),
+    /// Ask for tasks in a full cgroup, as fast as it goes.
+    ForkFlood(flood::ForkFlood),
+    /// Open and close netlink sockets as fast as it goes, then hold some.
+    NetlinkFlood(flood::NetlinkFlood),
+    /// Make and delete a clsact as fast as it goes.
+    TcFlood(flood::TcFlood),
     /// Become a program that opens netlink sockets and never closes them.
     Leaker(leaker::Leaker),
 }
@@ -109,6 +116,9 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdLeak(args) => fd::leak(args),
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
+        Workload::ForkFlood(args) => flood::fork(args),
+        Workload::NetlinkFlood(args) => flood::netlink(args),
+        Workload::TcFlood(args) => flood::tc(args),
         Workload::Leaker(args) => leaker::run(args),
     }
 }

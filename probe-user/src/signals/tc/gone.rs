@@ -29,9 +29,10 @@ impl Gone {
     pub fn knows(&self, event: &Event, request: &TcRequest) -> bool {
         let place = (event.context.netns.unwrap_or(0), request.interface.index);
         event.sum.is_some()
-            && self.0.iter().any(|(netns, ifindex, at)| {
-                (*netns, *ifindex) == place && event.context.at <= *at
-            })
+            && self
+                .0
+                .iter()
+                .any(|(netns, ifindex, at)| (*netns, *ifindex) == place && event.context.at <= *at)
     }
 
     /// Forgets those of long ago.
