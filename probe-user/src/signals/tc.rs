@@ -238,4 +238,4 @@ fn note_who(known: &mut Who, event: &Event, request: &TcRequest) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
