@@ -5,6 +5,7 @@ use core::mem::offset_of;
 
 use crate::{
     bpf::{ProgramRecord, TcBpfRecord},
+    budget::{Sum, SumKey},
     fork::ForkRecord,
     netlink::NetlinkRecord,
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
@@ -32,7 +33,7 @@ macro_rules! layout {
 
 /// Every structure that crosses the ring buffer, or that the agent reads from a map.
 pub const RECORDS: &[Layout] = &[
-    layout!(Header { kind, len, flags, ts_ns, tgid, pid, cgroup_id, netns, _pad, comm }),
+    layout!(Header { kind, len, flags, ts_ns, tgid, pid, cgroup_id, netns, events, comm }),
     layout!(TcRecord {
         header,
         nlmsg_type,
@@ -89,5 +90,7 @@ pub const RECORDS: &[Layout] = &[
     layout!(RtnlWaiting { began_ns, holder }),
     layout!(RtnlWaitRecord { header, waited_ns, waiter, holder }),
     layout!(RtnlShortRecord { header, waits, waited_ns }),
+    layout!(SumKey { class, epoch, processor }),
+    layout!(Sum { events, record }),
     layout!(NetlinkRecord { header, socket, caller, protocol, stack }),
 ];

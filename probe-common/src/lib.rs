@@ -6,6 +6,7 @@
 #![no_std]
 
 pub mod bpf;
+pub mod budget;
 pub mod counter;
 pub mod field;
 pub mod fork;

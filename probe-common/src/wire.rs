@@ -41,6 +41,9 @@ pub mod kind {
     /// A process that held netlink sockets is gone, and they with it (tracepoint rung only):
     /// [`crate::netlink::NetlinkRecord`] with socket 0.
     pub const NETLINK_OWNER_EXIT: u16 = (signal::NETLINK as u16) << 8 | 3;
+    /// Sockets of one process that were opened and closed before anybody was told:
+    /// [`crate::netlink::NetlinkRecord`] of one of them; two events a socket.
+    pub const NETLINK_CHURN: u16 = (signal::NETLINK as u16) << 8 | 4;
     /// A wait for the RTNL mutex is over: [`crate::rtnl::RtnlWaitRecord`].
     pub const RTNL_WAIT: u16 = (signal::RTNL as u16) << 8 | 1;
     /// Waits that got no record of their own: [`crate::rtnl::RtnlShortRecord`].
@@ -78,8 +81,9 @@ pub struct Header {
     pub cgroup_id: u64,
     /// Inode number of the network namespace the event is about; 0 when unknown.
     pub netns: u32,
-    /// Zero.
-    pub _pad: u32,
+    /// How many events without a record of their own this record tells of, itself one of them; 0 for
+    /// a record of one event.
+    pub events: u32,
     /// Name of the thread, NUL-terminated; empty where the kind leaves it out.
     pub comm: [u8; COMM_LEN],
 }

@@ -12,6 +12,7 @@ use probe_common::{
 };
 
 use crate::{
+    budget::{self, Class, Keep, mix},
     kernel::{birthplace::Birthplace, limits, read_at, task},
     output,
 };
@@ -72,15 +73,17 @@ fn is_refusal(ret: i32) -> bool {
 fn refused<C: EbpfContext>(ctx: &C, ret: i32, clone_flags: Option<u64>, place: Birthplace) {
     let exhausted = matches!(-ret, limits::EAGAIN | limits::ENOMEM);
     let kind = if exhausted { kind::FORK_FAILED } else { kind::FORK_REJECTED };
-    output::emit::<ForkRecord>(kind, |record| {
+    let cgroup = place.cgroup_id().unwrap_or_else(task::cgroup_id);
+    let subject = mix(kind as u64, cgroup);
+    let digest = output::comm().into_iter().fold(mix(subject, ret as u64), mix);
+    let class = Class { kind, digest, keep: Keep::First };
+    budget::emit::<ForkRecord>(subject, class, |record| {
         record.ret = ret;
         match clone_flags {
             Some(flags) => record.clone_flags = flags,
             None => record.header.flags = flag::CLONE_FLAGS_UNKNOWN,
         }
-        if let Some(id) = place.cgroup_id() {
-            record.header.cgroup_id = id;
-        }
+        record.header.cgroup_id = cgroup;
         limits::explain(record, place);
         record.header.netns = task::netns();
         output::copy_comm(&mut record.header);

@@ -6,6 +6,7 @@
 #![no_main]
 
 mod birthplace;
+mod budget;
 mod fd_table;
 mod fork;
 mod globals;
@@ -17,6 +18,7 @@ mod tc;
 mod tc_attributes;
 mod tc_bpf;
 mod tc_syscall;
+mod untold;
 
 #[cfg(not(test))]
 #[panic_handler]

@@ -22,7 +22,7 @@ use crate::{
     fd_table::{self, NetlinkFd},
     fork::SYS_EXIT_RET,
     kernel::{net, task},
-    output,
+    output, untold,
 };
 
 /// `AF_NETLINK` in `include/linux/socket.h`.
@@ -94,8 +94,7 @@ fn opened<C: StackIdContext + EbpfContext>(ctx: &C, net: u64, socket: u64, proto
         return;
     };
     let birthplace = birthplace::of_socket(ctx);
-    output::emit::<NetlinkRecord>(kind::NETLINK_OPEN, |record| {
-        record.socket = inode;
+    untold::opened(inode, |record| {
         record.protocol = protocol;
         birthplace.write(record);
         record.header.netns = net::inum(net);
@@ -130,7 +129,7 @@ fn closed(socket: u64) {
         return;
     };
     birthplace::closed();
-    output::emit::<NetlinkRecord>(kind::NETLINK_CLOSE, |record| record.socket = inode);
+    untold::closed(inode);
 }
 
 // syscalls/sys_enter_socket: family at 16, type at 24, protocol at 32.
@@ -160,8 +159,7 @@ fn netlink_sys_exit_socket(ctx: TracePointContext) -> u32 {
     let netns = task::netns();
     fd_table::insert(fd as u32, NetlinkFd::new(protocol, netns));
     let birthplace = birthplace::of_socket(&ctx);
-    output::emit::<NetlinkRecord>(kind::NETLINK_OPEN, |record| {
-        record.socket = SOCKET_BY_FD | fd_table::key(fd as u32);
+    untold::opened(SOCKET_BY_FD | fd_table::key(fd as u32), |record| {
         record.protocol = protocol;
         birthplace.write(record);
         record.header.netns = netns;
@@ -180,9 +178,7 @@ fn netlink_sys_enter_close(ctx: TracePointContext) -> u32 {
     };
     if fd_table::remove(fd as u32) {
         birthplace::closed();
-        output::emit::<NetlinkRecord>(kind::NETLINK_CLOSE, |record| {
-            record.socket = SOCKET_BY_FD | fd_table::key(fd as u32);
-        });
+        untold::closed(SOCKET_BY_FD | fd_table::key(fd as u32));
     }
     0
 }

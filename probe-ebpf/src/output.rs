@@ -11,6 +11,7 @@ use aya_ebpf::{
 };
 use probe_common::{
     bpf::TcBpfRecord,
+    budget::{Sum, SumKey},
     counter,
     fork::ForkRecord,
     netlink::NetlinkRecord,
@@ -59,11 +60,13 @@ pub struct RecordTypes(
     [Party; 0],
     [RtnlShortRecord; 0],
     [RtnlWaiting; 0],
+    [SumKey; 0],
+    [Sum; 0],
     u8,
 );
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], [], [], [], 0);
 
 records!(
     TcRecord,
@@ -112,17 +115,6 @@ pub fn emit<T: Record>(kind: u16, fill: impl FnOnce(&mut T)) {
     count(signal, counter::DELIVERED);
 }
 
-/// Sends a record that was begun at a syscall's entry and is finished now.
-#[inline(always)]
-pub fn emit_prepared<T: Record>(record: &T, kind: u16) {
-    let signal = (kind >> 8) as u32;
-    count(signal, counter::SEEN);
-    match EVENTS.output::<T>(record, 0) {
-        Ok(()) => count(signal, counter::DELIVERED),
-        Err(_) => count(signal, counter::LOST_RING_FULL),
-    }
-}
-
 /// Writes the parts of the header that are the same for every kind.
 #[inline(always)]
 pub fn stamp<T: Record>(record: &mut T, kind: u16) {
@@ -142,6 +134,15 @@ pub fn stamp<T: Record>(record: &mut T, kind: u16) {
 pub fn copy_comm(header: &mut Header) {
     // SAFETY: the helper writes exactly COMM_LEN bytes, which is what `comm` has.
     let _ = unsafe { bpf_get_current_comm(header.comm.as_mut_ptr().cast(), COMM_LEN as u32) };
+}
+
+/// The current thread's name, as two numbers.
+#[inline(always)]
+pub fn comm() -> [u64; 2] {
+    let mut comm = [0; 2];
+    // SAFETY: the helper writes exactly COMM_LEN bytes, which are two words.
+    let _ = unsafe { bpf_get_current_comm(comm.as_mut_ptr().cast(), COMM_LEN as u32) };
+    comm
 }
 
 /// `CLOCK_BOOTTIME` (ns): goes on through suspend, as "time left" must.

@@ -19,6 +19,7 @@ use probe_common::{
 };
 
 use crate::{
+    budget::{self, Class, Keep, mix},
     globals::offset,
     kernel::{copy_str, net, read_at, task},
     output,
@@ -50,6 +51,15 @@ pub struct TcMsg {
     pub handle: u32,
     pub parent: u32,
     pub info: u32,
+}
+
+impl TcMsg {
+    /// What a record says of it.
+    #[inline(always)]
+    pub fn of(record: &TcRecord) -> Self {
+        let TcRecord { ifindex, handle, parent, info, .. } = *record;
+        Self { family: 0, pad1: 0, pad2: 0, ifindex, handle, parent, info }
+    }
 }
 
 /// A whole request up to its attributes.
@@ -194,9 +204,11 @@ fn answered<C: EbpfContext>(ctx: &C, request: &InFlight, ret: i32) {
         output::count(signal::TC, counter::LOST_UNREADABLE);
         return;
     };
-    output::emit::<TcRecord>(kind::TC_REQUEST, |record| {
+    let net = net::of_skb(request.skb);
+    let (subject, class) = budget_of(message.nl.kind, &message.tc, net.map_or(0, net::inum), ret);
+    budget::emit::<TcRecord>(subject, class, |record| {
         record.ret = ret;
-        fill(record, &message, net::of_skb(request.skb));
+        fill(record, &message, net);
         tc_attributes::copy::<Kernel>(record, request.nlmsg, &message.nl);
         if request.started != 0 {
             record.duration_ns = record.header.ts_ns - request.started;
@@ -216,6 +228,18 @@ fn answered<C: EbpfContext>(ctx: &C, request: &InFlight, ret: i32) {
         message.tc.handle,
         ret
     );
+}
+
+/// Who pays for a request's record, a priority of an attach point, and what it has in common with others.
+#[inline(always)]
+pub fn budget_of(nlmsg_type: u16, tc: &TcMsg, netns: u32, ret: i32) -> (u64, Class) {
+    let TcMsg { ifindex, parent, info, handle, .. } = *tc;
+    let place = mix(signal::TC as u64, (netns as u64) << 32 | ifindex as u32 as u64);
+    let subject = mix(place, (parent as u64) << 32 | (info >> 16) as u64);
+    // With the handle: what is there in the end follows from the last request about each one.
+    let what = mix(subject, (nlmsg_type as u64) << 32 | ret as u32 as u64);
+    let (digest, keep) = (mix(what, handle as u64), if ret < 0 { Keep::First } else { Keep::Last });
+    (subject, Class { kind: kind::TC_REQUEST, digest, keep })
 }
 
 /// Writes what a request says of itself, who sent it and which interface it names.

@@ -17,11 +17,11 @@ use probe_common::{
 };
 
 use crate::{
-    fd_table,
+    budget, fd_table,
     fork::SYS_EXIT_RET,
     kernel::{copy_str, net, task},
     output,
-    tc::{TcRequest, fill, is_tc_write},
+    tc::{TcMsg, TcRequest, budget_of, fill, is_tc_write},
     tc_attributes::{self, User},
 };
 
@@ -161,7 +161,11 @@ fn tc_sys_exit_send(ctx: TracePointContext) -> u32 {
     let ended = output::now();
     record.duration_ns = ended - record.header.ts_ns;
     record.header.ts_ns = ended;
-    output::emit_prepared(record, kind::TC_REQUEST);
+    // Only refused requests come with a sentence.
+    let ret = if record.message[0] == 0 { record.ret } else { -1 };
+    let netns = record.header.netns;
+    let (subject, class) = budget_of(record.nlmsg_type, &TcMsg::of(record), netns, ret);
+    budget::emit::<TcRecord>(subject, class, |told| *told = *record);
     let _ = TC_SENDING.remove(output::thread_key());
     0
 }

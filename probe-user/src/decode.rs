@@ -89,7 +89,11 @@ pub fn decode(bytes: &[u8]) -> Result<Event, DecodeError> {
         return Err(DecodeError::LengthMismatch { says, have: bytes.len() });
     }
     let signal = signals::of_kind(header.kind).ok_or(DecodeError::UnknownKind(header.kind))?;
-    Ok(Event { context: context(&header), body: (signal.decode)(&header, bytes)? })
+    Ok(Event {
+        context: context(&header),
+        sum: (header.events != 0).then_some(header.events),
+        body: (signal.decode)(&header, bytes)?,
+    })
 }
 
 fn context(header: &wire::Header) -> Context {

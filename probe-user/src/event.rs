@@ -76,7 +76,18 @@ pub struct Context {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
     pub context: Context,
+    /// How many events this one stands for, where the kernel side summed them up instead of sending a
+    /// record for each: they came at their time, and are told a second or two late.
+    pub sum: Option<u32>,
     pub body: Body,
+}
+
+impl Event {
+    /// How many events this one stands for.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.sum.map_or(1, |events| events as usize)
+    }
 }
 
 /// What happened; one variant a signal.

@@ -31,6 +31,9 @@ const MOST_UNNAMED: usize = 64;
 /// Age (ns) at which a condition goes without: names take milliseconds, and are sent later too.
 const WAIT_FOR_NAMES: u64 = 1_000_000_000;
 
+/// Counts an event of a signal and a kind.
+type Count = fn(&Metrics, &str, &str, &Event);
+
 impl Pipeline {
     /// A pipeline with a detector for each signal.
     #[must_use]
@@ -54,16 +57,28 @@ impl Pipeline {
 
     /// Takes one wire record of the kernel side.
     pub fn record(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
-        self.take(bytes, Metrics::event, outlets);
+        let count = |metrics: &Metrics, signal: &str, kind: &str, event: &Event| {
+            metrics.event(signal, kind);
+            metrics.summed(signal, event.count() - 1);
+        };
+        self.take(bytes, count, outlets);
+    }
+
+    /// Takes one wire record that stands for events the kernel side held back.
+    pub fn summed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        let count = |metrics: &Metrics, signal: &str, _: &str, event: &Event| {
+            metrics.summed(signal, event.count());
+        };
+        self.take(bytes, count, outlets);
     }
 
     /// Takes one wire record of what was there before the hooks. The kernel side never counted it,
     /// so it is counted apart.
     pub fn seed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
-        self.take(bytes, |metrics, signal, _| metrics.seeded(signal), outlets);
+        self.take(bytes, |metrics, signal, _, _| metrics.seeded(signal), outlets);
     }
 
-    fn take(&mut self, bytes: &[u8], count: fn(&Metrics, &str, &str), outlets: &[&Outlet]) {
+    fn take(&mut self, bytes: &[u8], count: Count, outlets: &[&Outlet]) {
         let event = match decode(bytes) {
             Ok(event) => event,
             Err(error) => return self.metrics.decode_error(error),
@@ -74,7 +89,7 @@ impl Pipeline {
             return;
         }
         if let Some((signal, kind)) = kind_label(kind) {
-            count(&self.metrics, signal, kind);
+            count(&self.metrics, signal, kind, &event);
         }
         self.metrics.histograms.observe(&event);
         self.enricher.remember(&event);

@@ -149,7 +149,8 @@ impl Agent {
         let text = self.scrape()?;
         let round = format!("{signal}_round");
         let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
-        Ok(rounds + metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]))
+        let account = Account::of(&text, signal);
+        Ok(rounds + account.decoded + account.summed)
     }
 
     /// Whether its metrics say that a hook uses this rung.
@@ -176,6 +177,7 @@ impl Agent {
     }
 
     /// Where its metrics are.
+    #[must_use]
     pub fn metrics_url(&self) -> Option<&str> {
         self.ready.metrics_url.as_deref()
     }

@@ -48,6 +48,12 @@ impl Expectation {
         Self::new().is("/id", id).is("/state", "resolved")
     }
 
+    /// A finding of this rule that is over, with its last numbers.
+    #[must_use]
+    pub fn over(rule: &'static str) -> Self {
+        Self::new().is("/rule", rule).is("/state", "resolved")
+    }
+
     /// Where it cannot come, and nothing may be said.
     #[must_use]
     pub fn unless_unseen(mut self, unseen: &'static Unseen) -> Self {

@@ -128,11 +128,12 @@ mod tests {
     use anyhow::{Context, anyhow};
 
     use super::*;
+    use crate::metrics::Endpoint;
     use crate::report::Reporter;
 
     fn stage() -> Stage {
         let (reporter, skips) = (Reporter::new(std::io::sink()), Skips::default());
-        Stage { reporter, classifier: None, rung: None, skips }
+        Stage { reporter, classifier: None, rung: None, skips, metrics: Endpoint::default() }
     }
 
     #[test]

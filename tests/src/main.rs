@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Parser, Subcommand};
 use scenarios::lack::Skips;
+use scenarios::metrics::Endpoint;
 use scenarios::report::Reporter;
 use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
@@ -73,8 +74,13 @@ impl SetupArgs {
         let rung = rung.map(|rung| rung.to_string_lossy().into_owned());
         // `HOOK=RUNG` is about one hook.
         let rung = rung.filter(|rung| !rung.contains('='));
-        let (reporter, skips) = (Reporter::stdout(), Skips::default());
-        let stage = Stage { reporter, classifier: self.classifier, rung, skips };
+        let stage = Stage {
+            reporter: Reporter::stdout(),
+            classifier: self.classifier,
+            rung,
+            skips: Skips::default(),
+            metrics: Endpoint::default(),
+        };
         Ok(Setup { nodeprobe: self.nodeprobe, agent_args: self.agent_args, stage })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -55,6 +56,23 @@ pub fn value(text: &str, metric: &str, signal: &str) -> Option<f64> {
     text.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok())
 }
 
+/// Where the agent that is being judged tells its metrics.
+#[derive(Default)]
+pub struct Endpoint(Mutex<Option<String>>);
+
+impl Endpoint {
+    /// Notes the address of an agent that is ready.
+    pub fn moved(&self, url: Option<&str>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = url.map(str::to_owned);
+    }
+
+    /// What it tells now.
+    pub fn scrape(&self) -> Result<String> {
+        let url = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        scrape(&url.context("no agent tells its metrics")?)
+    }
+}
+
 /// What became of a signal's events, by the agent's own account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -68,6 +86,8 @@ pub struct Account {
     pub lost: u64,
     /// Records the agent decoded, those that it provoked itself among them.
     pub decoded: u64,
+    /// Those left out that the agent was then told of in sum.
+    pub summed: u64,
 }
 
 impl Account {
@@ -85,6 +105,20 @@ impl Account {
             lost: of_signal("nodeprobe_events_lost_total"),
             decoded: of_signal("nodeprobe_events_total")
                 + of_signal("nodeprobe_canary_events_total"),
+            summed: of_signal("nodeprobe_summed_events_total"),
+        }
+    }
+
+    /// What came since an earlier one.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            seen: self.seen - before.seen,
+            delivered: self.delivered - before.delivered,
+            suppressed: self.suppressed - before.suppressed,
+            lost: self.lost - before.lost,
+            decoded: self.decoded - before.decoded,
+            summed: self.summed - before.summed,
         }
     }
 
@@ -122,7 +156,8 @@ mod tests {
 
     #[test]
     fn an_account_reconciles_or_not() {
-        let good = Account { seen: 10, delivered: 7, suppressed: 1, lost: 2, decoded: 7 };
+        let good =
+            Account { seen: 10, delivered: 7, suppressed: 1, lost: 2, decoded: 7, summed: 0 };
         assert!(good.reconciles());
         assert!(!Account { seen: 11, ..good }.reconciles(), "an event vanished");
         assert!(!Account { decoded: 6, ..good }.reconciles(), "a record vanished");

@@ -8,9 +8,10 @@ use anyhow::Result;
 use crate::clock::Moment;
 use crate::expect::Expectation;
 use crate::lack::Skips;
+use crate::metrics::Endpoint;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fd_leak, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
+    fd_leak, flood, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
     netlink_birthplace, netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure,
     tc_agents, tc_asymmetry, tc_before_agent, tc_bpf_attach, tc_handle_toggle, tc_sweep, who_pod,
 };
@@ -34,6 +35,7 @@ pub const ALL: &[Scenario] = &[
     fd_leak::SCENARIO,
     netlink_birthplace::SCENARIO,
     who_pod::SCENARIO,
+    flood::SCENARIO,
     lifecycle::SCENARIO,
     quiet_control::SCENARIO,
 ];
@@ -141,6 +143,8 @@ pub struct Stage {
     pub rung: Option<String>,
     /// What was left out of the scenario so far.
     pub skips: Skips,
+    /// What the agent tells of itself.
+    pub metrics: Endpoint,
 }
 
 impl Stage {

@@ -47,6 +47,7 @@ impl<'a> Session<'a> {
         interrupt::check()?;
         let agent =
             Agent::start(&setup.nodeprobe, config, &setup.agent_args, &setup.stage.reporter)?;
+        setup.stage.metrics.moved(agent.metrics_url());
         Ok(Self { setup, agent, provoked: Vec::new() })
     }
 

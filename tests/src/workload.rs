@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 mod bpf_agent;
 pub mod fd;
+mod flood;
 pub mod fork;
 mod leaker;
 mod netlink;
@@ -91,6 +92,12 @@ pub enum Workload {
     FdSaw(fd::Saw),
     /// Become a program without `CAP_SYS_ADMIN`.
     Unprivileged(unprivileged::Unprivileged),
+    /// Ask for tasks in a full cgroup, as fast as it goes.
+    ForkFlood(flood::ForkFlood),
+    /// Open and close netlink sockets as fast as it goes, then hold some.
+    NetlinkFlood(flood::NetlinkFlood),
+    /// Make and delete a clsact as fast as it goes.
+    TcFlood(flood::TcFlood),
     /// Become a program that opens netlink sockets and never closes them.
     Leaker(leaker::Leaker),
 }
@@ -121,6 +128,9 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
         Workload::Unprivileged(args) => unprivileged::run(args),
+        Workload::ForkFlood(args) => flood::fork(args),
+        Workload::NetlinkFlood(args) => flood::netlink(args),
+        Workload::TcFlood(args) => flood::tc(args),
         Workload::Leaker(args) => leaker::run(args),
     }
 }

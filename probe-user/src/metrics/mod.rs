@@ -11,7 +11,7 @@ use crate::{
     enrich::misses::Lookup,
     event::Fact,
     findings::Severity,
-    signals::{SIGNALS, netlink, tc},
+    signals::{SIGNALS, fork, netlink, tc},
     sinks::{self, persist::Reason, stdout},
     source::poll,
     symbols::Outcome,
@@ -44,6 +44,7 @@ pub struct Metrics {
     ready_seconds: GaugeVec,
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
+    summed: IntCounterVec,
     polled: IntCounterVec,
     poll_failures: IntCounterVec,
     pub symbolized: IntCounterVec,
@@ -151,6 +152,11 @@ impl Metrics {
                 "Things looked up that no hook told of (sockets, clsact qdiscs, filters), by signal: there before the hooks, or after records were lost.",
                 &["signal"],
             )?,
+            summed: counters(
+                "nodeprobe_summed_events_total",
+                "Suppressed events the agent was then told of in sum, by signal; rtnl tells its own in records.",
+                &["signal"],
+            )?,
             polled: counters(
                 "nodeprobe_polled_total",
                 "Facts looked up by pollers, by kind.",
@@ -209,6 +215,9 @@ impl Metrics {
         for signal in [&tc::SIGNAL, &netlink::SIGNAL] {
             self.seeded.with_label_values(&[signal.name]);
         }
+        for signal in [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL] {
+            self.summed.with_label_values(&[signal.name]);
+        }
         for outcome in Outcome::LABELS {
             self.symbolized.with_label_values(&[outcome]);
         }
@@ -247,6 +256,13 @@ impl Metrics {
     /// Counts a decoded record of what was there before the hooks.
     pub fn seeded(&self, signal: &str) {
         self.seeded.with_label_values(&[signal]).inc();
+    }
+
+    /// Counts events that were told in sum.
+    pub fn summed(&self, signal: &str, events: usize) {
+        if events > 0 {
+            self.summed.with_label_values(&[signal]).inc_by(events as u64);
+        }
     }
 
     /// Counts a fact that a poller looked up.

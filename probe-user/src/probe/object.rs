@@ -4,7 +4,7 @@ use std::io;
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf, StackTraceMap},
 };
 use thiserror::Error;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     kernel::{facts::Facts, fields::Offsets},
-    source::poll::rtnl::WaitingMap,
+    source::{poll::rtnl::WaitingMap, untold::Untold},
 };
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/nodeprobe.bpf.o"));
@@ -54,6 +54,7 @@ pub struct Probe {
     pub ring: RingBuf<MapData>,
     pub counters: Counters,
     pub rtnl_waiting: WaitingMap,
+    pub untold: Untold,
     pub coverage: Vec<Coverage>,
 }
 
@@ -102,7 +103,12 @@ impl Probe {
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
         let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
         let rtnl_waiting = take(&mut ebpf, "RTNL_WAITING", HashMap::try_from)?;
-        Ok(Self { ebpf, ring, counters, rtnl_waiting, coverage })
+        let untold = Untold {
+            epoch: take(&mut ebpf, "EPOCH", Array::try_from)?,
+            sums: take(&mut ebpf, "SUMMED", HashMap::try_from)?,
+            sockets: take(&mut ebpf, "NETLINK_UNTOLD", HashMap::try_from)?,
+        };
+        Ok(Self { ebpf, ring, counters, rtnl_waiting, untold, coverage })
     }
 
     /// The user stacks that programs keep, by id; there once.

@@ -11,7 +11,7 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 impl Agent {
     /// Ends all, within bounded time, and returns why: `watched`, or what went wrong at last.
     pub fn end(self, watched: Result<(), RunError>) -> Result<(), RunError> {
-        let Self { ebpf, mut source, mut pipeline, stdout, mut notifier, .. } = self;
+        let Self { ebpf, mut source, mut untold, mut pipeline, stdout, mut notifier, .. } = self;
         if let Some(notifier) = &mut notifier {
             notifier.send(&Notify::Stopping);
         }
@@ -21,7 +21,9 @@ impl Agent {
             // Half done: what the pipeline would say now is not to be trusted.
             Err(RunError::Bug(_)) => Ok(()),
             _ => guard::call(|| {
-                source.drain(|record| pipeline.record(record, &[&stdout.outlet]));
+                let outlets = [&stdout.outlet];
+                source.drain(|record| pipeline.record(record, &outlets));
+                untold.take_all(|record| pipeline.summed(record, &outlets));
                 Ok(())
             }),
         };

@@ -7,7 +7,7 @@ use probe_common::{counter, wire::signal};
 
 use crate::{
     enrich::cgroup::PidsHierarchy,
-    event::{Body, BootNs, Context, Event, Fact, Gap, HeldSockets},
+    event::{BootNs, Fact, Gap, HeldSockets},
     findings::clock::boot_now,
     metrics::Metrics,
     pipeline::Pipeline,
@@ -15,6 +15,7 @@ use crate::{
     sinks::Outlet,
     source::{
         Source,
+        poll::of_node,
         seed::{netlink, tc::Snapshot},
     },
 };
@@ -56,7 +57,7 @@ impl Gaps {
         let tell = |pipeline: &mut Pipeline, passed| {
             for signal in &with_gap {
                 let gap = Fact::Gap(Gap { signal: *signal, passed });
-                pipeline.fact(&looked_up(boot_now(), gap), outlets);
+                pipeline.fact(&of_node(boot_now(), gap), outlets);
             }
         };
         tell(pipeline, false);
@@ -103,7 +104,7 @@ impl Gaps {
                 (boot_now(), HeldSockets::default())
             }
         };
-        pipeline.fact(&looked_up(at, Fact::HeldSockets(held)), outlets);
+        pipeline.fact(&of_node(at, Fact::HeldSockets(held)), outlets);
     }
 
     /// The followed signals with events that got no record since the last call.
@@ -111,18 +112,12 @@ impl Gaps {
         let mut with_gap = Vec::new();
         for (signal, known) in FOLLOWED.into_iter().zip(&mut self.without_record) {
             let losses = counter::LOSSES.iter().map(|(which, _)| *which);
-            let without_record = losses
-                .chain([counter::SUPPRESSED])
-                .map(|which| self.counters.read(signal, which))
-                .sum();
+            // Of what was suppressed the agent is told in sum.
+            let without_record = losses.map(|which| self.counters.read(signal, which)).sum();
             if without_record != std::mem::replace(known, without_record) {
                 with_gap.push(signal);
             }
         }
         with_gap
     }
-}
-
-fn looked_up(at: BootNs, fact: Fact) -> Event {
-    Event { context: Context { at, ..Context::default() }, body: Body::Polled(fact) }
 }

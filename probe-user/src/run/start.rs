@@ -32,6 +32,7 @@ use crate::{
         poll::{self, Polls, rtnl::RtnlPoller},
         ring::LiveRing,
         seed::tc::{self, Snapshot},
+        untold::Untold,
     },
     supervise::{Supervisor, health::Health},
 };
@@ -44,6 +45,7 @@ pub struct Agent {
     pub canary: CanaryConfig,
     pub gaps: Gaps,
     pub source: LiveRing,
+    pub untold: Untold,
     pub polls: Polls,
     pub snapshot: Snapshot,
     pub stop: Stop,
@@ -67,7 +69,7 @@ impl Agent {
     ) -> Result<Self, RunError> {
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
         let Prepared { probe, pipeline } = prepared;
-        let Probe { mut ebpf, ring, counters, rtnl_waiting, coverage } = probe;
+        let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage } = probe;
         let format = config.output.format;
         let of_sink = Arc::clone(&metrics);
         let stdout =
@@ -97,6 +99,7 @@ impl Agent {
             canary: config.canary.clone(),
             gaps,
             source,
+            untold,
             polls,
             snapshot,
             stop,

@@ -8,6 +8,7 @@ impl Agent {
     pub fn tick(&mut self, now: BootNs) {
         let outlets = [&self.stdout.outlet];
         self.gaps.drain(&mut self.source, &mut self.pipeline, &self.snapshot, &outlets);
+        self.untold.take(now, |record| self.pipeline.summed(record, &outlets));
         self.gaps.look(&mut self.pipeline, &self.metrics, &outlets);
         self.pipeline.tick(now, &outlets);
         let stuck = self.supervisor.tick(now);

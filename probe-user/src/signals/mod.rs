@@ -16,6 +16,8 @@ pub mod fd;
 pub mod fork;
 pub mod netlink;
 pub mod rtnl;
+#[cfg(test)]
+mod sums;
 pub mod tc;
 #[cfg(test)]
 pub mod testing;

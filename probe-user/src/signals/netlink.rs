@@ -34,6 +34,7 @@ pub static SIGNAL: Signal = Signal {
         (kind::NETLINK_OPEN, "open"),
         (kind::NETLINK_CLOSE, "close"),
         (kind::NETLINK_OWNER_EXIT, "owner_exit"),
+        (kind::NETLINK_CHURN, "churn"),
     ],
     rules: &[&LEAK],
     decode: decode_record,
@@ -120,6 +121,10 @@ pub enum NetlinkChange {
     Closed {
         socket: u64,
     },
+    /// Sockets came and went unseen, two events each: too many to tell of each.
+    Churned {
+        protocol: u32,
+    },
     /// A process is gone, with every socket it still had.
     OwnerExited,
 }
@@ -132,6 +137,7 @@ fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
             NetlinkChange::Seeded { socket, protocol }
         }
         kind::NETLINK_OPEN => NetlinkChange::Opened { socket, protocol, birth: birth_in(&record) },
+        kind::NETLINK_CHURN => NetlinkChange::Churned { protocol },
         kind::NETLINK_CLOSE => NetlinkChange::Closed { socket },
         _ => NetlinkChange::OwnerExited,
     }))

@@ -17,6 +17,7 @@ mod directions;
 mod duplicates;
 pub mod evidence;
 mod foreign;
+mod gone;
 mod hooks;
 pub mod link;
 mod owners;
@@ -237,4 +238,4 @@ fn note_who(known: &mut Who, event: &Event, request: &TcRequest) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -36,8 +36,18 @@ impl Bench {
 
     /// Gives it an event at a time and returns what it raises.
     pub fn at(&mut self, at: BootNs, body: Body) -> Vec<Condition> {
+        self.take(at, None, body)
+    }
+
+    /// Gives it events that came up to a time and are told in sum.
+    pub fn sum(&mut self, at: BootNs, events: u32, body: Body) -> Vec<Condition> {
+        self.take(at, Some(events), body)
+    }
+
+    fn take(&mut self, at: BootNs, sum: Option<u32>, body: Body) -> Vec<Condition> {
         let mut out = Vec::new();
-        self.detector.observe(&Event { context: Context { at, ..self.context }, body }, &mut out);
+        let event = Event { context: Context { at, ..self.context }, sum, body };
+        self.detector.observe(&event, &mut out);
         out
     }
 

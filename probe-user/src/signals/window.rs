@@ -30,6 +30,11 @@ impl Window {
         }
     }
 
+    /// Notes events of one time; more than the capacity tell nothing more.
+    pub fn push_many(&mut self, at: BootNs, events: usize) {
+        (0..events.min(self.capacity)).for_each(|_| self.push(at));
+    }
+
     /// Events in the `span` (ns) that ends at `now`; at most the capacity. What is a little later
     /// than `now` counts, as another CPU was ahead; what is later by more than the span is a clock's
     /// mistake.

@@ -6,6 +6,7 @@ use std::io;
 pub mod poll;
 pub mod ring;
 pub mod seed;
+pub mod untold;
 
 /// Yields wire records.
 pub trait Source {

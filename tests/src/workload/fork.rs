@@ -14,7 +14,7 @@ use super::{Ack, stay};
 use crate::clock::Moment;
 
 mod stop;
-mod way;
+pub(super) mod way;
 
 use stop::Stop;
 pub use stop::{NPROC, NS_PID_MAX, STRANGER};

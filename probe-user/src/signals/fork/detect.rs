@@ -93,8 +93,9 @@ impl Cgroup {
 
     fn note(&mut self, event: &Event, failure: &ForkFailure, daemon: bool) {
         let at = event.context.at;
-        self.failures.push(at);
-        self.total += 1;
+        let failures = event.count();
+        self.failures.push_many(at, failures);
+        self.total += failures as u64;
         self.latest = self.latest.max(at);
         // The first of an episode names it, unless a node daemon joins the victims.
         if self.raised.is_none() || (daemon && !self.node_daemon) {
@@ -112,7 +113,7 @@ impl Cgroup {
         self.node_daemon |= daemon;
         let victim = event.context.comm.text().unwrap_or_default();
         if self.victims.len() < MOST_VICTIMS || self.victims.contains_key(&victim) {
-            *self.victims.entry(victim).or_default() += 1;
+            *self.victims.entry(victim).or_default() += failures as u64;
         }
     }
 

@@ -181,6 +181,10 @@ impl Detector for NetlinkDetector {
                 }
             }
             NetlinkChange::Closed { socket } => self.sockets.close(socket),
+            NetlinkChange::Churned { protocol } => {
+                let sockets = event.count().div_ceil(2);
+                self.sockets.passed((event.context.pid, protocol), sockets as u64);
+            }
             NetlinkChange::OwnerExited => self.sockets.forget(event.context.pid),
         }
     }

@@ -147,6 +147,13 @@ impl Sockets {
         }
     }
 
+    /// Notes sockets that came and went; they matter only to who holds others.
+    pub fn passed(&mut self, holder: Holder, sockets: u64) {
+        if let Some(holding) = self.holders.get_mut(&holder) {
+            holding.opened_total += sockets;
+        }
+    }
+
     /// Notes the end of a process and of all it still had.
     pub fn forget(&mut self, pid: u32) {
         if !self.holds(pid) {

@@ -4,7 +4,7 @@
 use probe_common::wire::signal;
 
 use super::{
-    Answer, TcChange, TcRequest, duplicates::Programs, owners::Written, points::Points,
+    Answer, TcChange, TcRequest, duplicates::Programs, gone::Gone, owners::Written, points::Points,
     sides::Sides, slots::Slots, sweep::Sweeps,
 };
 use crate::{
@@ -22,6 +22,7 @@ pub struct TcDetector {
     sides: Sides,
     sweeps: Sweeps,
     programs: Programs,
+    gone: Gone,
     /// Records are missing among those that come: each tells only what it says by itself.
     in_gap: bool,
     /// When the latest gap was over; a snapshot from before it is too old.
@@ -39,6 +40,7 @@ impl TcDetector {
             sides: Sides::default(),
             sweeps: Sweeps::default(),
             programs: Programs::default(),
+            gone: Gone::default(),
             in_gap: false,
             whole_since: 0,
         }
@@ -92,10 +94,13 @@ impl TcDetector {
 impl Detector for TcDetector {
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>) {
         match &event.body {
+            // Told late: what it was about went with its interface.
+            Body::Tc(TcChange::Request(request)) if self.gone.knows(event, request) => {}
             Body::Tc(TcChange::Request(request)) => self.request(event, request, out),
             Body::Tc(TcChange::Seeded(request)) => self.seed(event, request),
             Body::Tc(TcChange::LinkGone { ifindex }) => {
                 let netns = event.context.netns.unwrap_or(0);
+                self.gone.note(netns, *ifindex, event.context.at);
                 self.slots.link_gone(netns, *ifindex);
                 self.points.link_gone(netns, *ifindex);
                 self.sides.link_gone(netns, *ifindex);
@@ -110,6 +115,7 @@ impl Detector for TcDetector {
     }
 
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>) {
+        self.gone.tick(now);
         self.slots.tick(now, &self.config, out);
         self.points.tick(now, &self.config, out);
         self.sides.tick(now, &self.config, out);

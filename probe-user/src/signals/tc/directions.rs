@@ -58,6 +58,12 @@ impl Directions {
         self.assumed = false;
     }
 
+    /// Something was missed.
+    pub fn forget(&mut self) {
+        self.sides.iter_mut().for_each(Side::forget);
+        self.pairs.clear();
+    }
+
     /// Follows a change. Returns the priority and handle of the filter it wrote, if known.
     pub fn change(
         &mut self,
@@ -131,8 +137,7 @@ impl Directions {
     fn is_told(&mut self, at: BootNs) -> bool {
         let (from, until) = self.looked;
         if (from..=until).contains(&at) {
-            self.sides.iter_mut().for_each(Side::forget);
-            self.pairs.clear();
+            self.forget();
         }
         at <= until
     }

@@ -29,6 +29,8 @@ struct State {
     /// Refused writes since the last accepted one.
     failures: Window,
     failing: Option<(Who, Failing)>,
+    /// When the last write was accepted.
+    accepted: BootNs,
     /// Filters added without a priority and not deleted.
     without_prio: u64,
     /// How many of these a snapshot found.
@@ -73,6 +75,7 @@ impl Points {
                 let Some(state) = self.points.get_mut(&point) else { return };
                 state.failures = Window::new(capacity(config));
                 state.failing = None;
+                state.accepted = state.accepted.max(now);
                 let victim = state.owners.attach(written, agent, now);
                 out.extend(
                     victim.map(|victim| {
@@ -80,8 +83,9 @@ impl Points {
                     }),
                 );
                 if request.lets_the_kernel_choose() && request.kind.as_deref() == Some("bpf") {
-                    state.without_prio += 1;
-                    if state.without_prio == config.prio_leak as u64 {
+                    let before = state.without_prio;
+                    state.without_prio += event.count() as u64;
+                    if (before + 1..=state.without_prio).contains(&(config.prio_leak as u64)) {
                         out.push(state.prio_leak(&point, config, now));
                     }
                 }
@@ -97,7 +101,7 @@ impl Points {
                     let state = self.points.get_mut(&Point { parent: *parent, ..point })?;
                     state.without_prio = match removed {
                         Removed::All => 0,
-                        _ => state.without_prio.saturating_sub(1),
+                        _ => state.without_prio.saturating_sub(event.count() as u64),
                     };
                     state.owners.remove(removed, agent)
                 });
@@ -147,7 +151,9 @@ impl Points {
         let point = self.point(event, request, config);
         let Some(state) = self.points.get_mut(&point) else { return };
         let (now, window) = (event.context.at, config.window.ns());
-        state.failures.push(now);
+        // Those of a sum came from then on: some of them before a write that was accepted later.
+        let events = if state.accepted < now { event.count() } else { 1 };
+        state.failures.push_many(now, events);
         let failures = state.failures.count(now, window);
         let raised = state.failing.is_some();
         let failing = Failing {
@@ -235,6 +241,7 @@ impl State {
         Self {
             failures: Window::new(capacity(config)),
             failing: None,
+            accepted: 0,
             without_prio: 0,
             seeded: 0,
             owners: Owners::default(),

@@ -29,6 +29,8 @@ pub struct Change {
     bpf: Option<bool>,
     /// Whether its success is only assumed.
     pub assumed: bool,
+    /// Whether it is the last of many: it says what is there now, whatever was before.
+    settled: bool,
 }
 
 impl Change {
@@ -42,7 +44,14 @@ impl Change {
             exclusive: request.exclusive,
             bpf: request.kind.as_deref().map(|kind| kind == "bpf"),
             assumed: request.answer == Answer::Unknown,
+            settled: false,
         }
+    }
+
+    /// The same, as the last of many like it.
+    #[must_use]
+    pub fn settled(self) -> Self {
+        Self { settled: true, ..self }
     }
 }
 
@@ -121,6 +130,8 @@ impl Side {
     pub fn apply(&mut self, change: Change, at: BootNs) -> Option<(u16, u32)> {
         let priorities = self.known.as_mut()?;
         let done = match change.operation {
+            // What the kernel chose depends on what went before.
+            Operation::Write if change.settled && change.handle == 0 => Err(Missed),
             Operation::Write => write(priorities, change, at),
             Operation::Delete => delete(priorities, change).map(|()| None),
         };
@@ -212,7 +223,7 @@ fn put(handles: &mut Vec<Handle>, change: Change) -> Result<u32, Missed> {
     let taken = |number| handles.iter().any(|handle| handle.number == number);
     let number = match change.handle {
         0 => (1..).find(|number| !taken(*number)).ok_or(Missed)?,
-        asked if taken(asked) && change.exclusive => return Err(Missed),
+        asked if taken(asked) && change.exclusive && !change.settled => return Err(Missed),
         asked if taken(asked) => return Ok(asked),
         asked => asked,
     };
@@ -228,12 +239,19 @@ fn delete(priorities: &mut Vec<Priority>, change: Change) -> Result<(), Missed> 
         priorities.clear();
         return Ok(());
     }
-    let index = priorities.iter().position(|known| known.prio == change.prio).ok_or(Missed)?;
+    let index = match priorities.iter().position(|known| known.prio == change.prio) {
+        Some(index) => index,
+        None if change.settled => return Ok(()),
+        None => return Err(Missed),
+    };
     let gone = match &mut priorities[index].filters {
         _ if change.handle == 0 => true,
         Filters::Bpf(handles) => {
-            let index = handles.iter().position(|handle| handle.number == change.handle);
-            handles.swap_remove(index.ok_or(Missed)?);
+            match handles.iter().position(|handle| handle.number == change.handle) {
+                Some(index) => drop(handles.swap_remove(index)),
+                None if change.settled => {}
+                None => return Err(Missed),
+            }
             handles.is_empty()
         }
         // Whether it was the last one is not known; it matters where the kernel chooses.

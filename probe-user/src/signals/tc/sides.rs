@@ -65,6 +65,12 @@ impl Sides {
         let concerned = concerned(request)?;
         let link = self.link(event, request);
         let at = event.context.at;
+        let newer = |last: &Option<Last>| last.as_ref().is_some_and(|last| last.at > at);
+        if event.sum.is_some() && concerned.iter().any(|direction| newer(&link.last[*direction])) {
+            // It came before what is known already, and nobody knows in which order.
+            link.directions.forget();
+            return None;
+        }
         for direction in concerned {
             let last = &mut link.last[*direction];
             let mut who = last.take().map_or_else(Who::default, |last| last.who);
@@ -74,6 +80,7 @@ impl Sides {
         }
         if let (Object::Filter, [direction]) = (request.object, concerned) {
             let change = Change::of(request);
+            let change = if event.sum.is_some() { change.settled() } else { change };
             return link.directions.change(*direction, change, at, config.asymmetry.ns());
         }
         // Had there been one it would have been refused; or it is no more.

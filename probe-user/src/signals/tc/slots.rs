@@ -176,8 +176,8 @@ impl State {
         self.success_assumed |= request.answer == Answer::Unknown;
         let turns = match request.operation {
             Operation::Write => {
-                self.writes.push(at);
-                self.writes_total += 1;
+                self.writes.push_many(at, event.count());
+                self.writes_total += event.count() as u64;
                 &mut self.written
             }
             Operation::Delete => &mut self.deleted,

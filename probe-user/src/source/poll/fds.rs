@@ -104,7 +104,7 @@ impl FdPoller {
         let limit = process::soft_limit(&directory);
         let context = Context { at, pid, tid: pid, comm: stat.comm, ..Context::default() };
         let fds = ProcessFds { start: stat.start, open, limit, kinds: None };
-        Some(Event { context, body: Body::Polled(Fact::ProcessFds(fds)) })
+        Some(Event { context, sum: None, body: Body::Polled(Fact::ProcessFds(fds)) })
     }
 
     fn is_suspect(&self, fds: &ProcessFds) -> bool {

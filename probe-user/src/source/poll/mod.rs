@@ -63,8 +63,8 @@ fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
 }
 
 /// An event for a fact about the whole node.
-fn of_node(at: BootNs, fact: Fact) -> Event {
-    Event { context: Context { at, ..Context::default() }, body: Body::Polled(fact) }
+pub fn of_node(at: BootNs, fact: Fact) -> Event {
+    Event { context: Context { at, ..Context::default() }, sum: None, body: Body::Polled(fact) }
 }
 
 /// The near end of the pollers' thread.

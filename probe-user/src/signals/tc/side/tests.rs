@@ -8,6 +8,7 @@ fn add(prio: u16, handle: u32) -> Change {
         exclusive: true,
         bpf: Some(true),
         assumed: false,
+        settled: false,
     }
 }
 
@@ -111,4 +112,17 @@ fn a_snapshot_names_no_handles_and_shows_what_piled_up() {
     assert_eq!(side.longest_descent(), 3);
     side.seed([]);
     assert_eq!((side.at(49_152), side.longest_descent()), (Presence::Absent, 0));
+}
+
+#[test]
+fn the_last_of_many_says_what_is_there_whatever_was_before() {
+    let mut side = empty();
+    for change in [add(7, 1), add(7, 1).settled(), delete(8, 1).settled(), delete(7, 2).settled()] {
+        side.apply(change, 1);
+        assert_eq!(side.at(7), Presence::One(Handle { number: 1, named: true }));
+    }
+    side.apply(delete(7, 1).settled(), 2);
+    assert_eq!(side.at(7), Presence::Absent);
+    side.apply(add(7, 0).settled(), 3);
+    assert!(!side.is_known(), "which handle the kernel chose depends on what went before");
 }
