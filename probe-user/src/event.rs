@@ -1,5 +1,7 @@
 //! Events: decoded wire records, typed to the edge.
 
+use serde::{Deserialize, Serialize};
+
 use crate::signals::{
     fork::ForkFailure,
     netlink::NetlinkChange,
@@ -15,7 +17,7 @@ pub use fds::{FdKind, FdKinds, FdRound, NodeFiles, ProcessFds};
 pub type BootNs = u64;
 
 /// A task's name as the kernel keeps it: up to 15 bytes, not always UTF-8.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
 
 impl Comm {
@@ -55,7 +57,7 @@ pub fn text(bytes: &[u8]) -> Option<String> {
 }
 
 /// Who was running and where, in the kernel's own ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// When (ns since boot).
     pub at: BootNs,
@@ -89,7 +91,7 @@ pub enum Body {
 }
 
 /// What a poller saw at a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
@@ -104,7 +106,7 @@ pub enum Fact {
 }
 
 /// Every cgroup with a `pids.max`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitedCgroups {
     pub cgroups: Vec<CgroupTasks>,
     /// Cgroups that were not looked at for want of room.
@@ -112,7 +114,7 @@ pub struct LimitedCgroups {
 }
 
 /// A cgroup with a `pids.max` of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupTasks {
     /// Id of the cgroup: the inode number of its directory.
     pub id: u64,
@@ -125,7 +127,7 @@ pub struct CgroupTasks {
 }
 
 /// Tasks of the whole node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeTasks {
     /// Tasks there are (proc_loadavg(5)).
     pub current: u64,

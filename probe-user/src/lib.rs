@@ -13,12 +13,18 @@ mod errno;
 pub mod event;
 pub mod explain;
 pub mod findings;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kernel;
 pub mod metrics;
 pub mod pipeline;
 pub mod probe;
+mod replay;
 pub mod run;
 pub mod signals;
 pub mod sinks;
 pub mod source;
 mod symbols;
+
+/// Version and revision of this build.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")");

@@ -32,6 +32,7 @@ use crate::{
     sinks::{self, Outlet, stdout},
     source::{
         Source,
+        capture::WriteError,
         poll::{self, rtnl::RtnlPoller},
         ring::LiveRing,
         seed,
@@ -39,8 +40,11 @@ use crate::{
     symbols::Symbols,
 };
 
+mod capture;
 mod kernel_log;
 mod ready;
+
+pub use capture::Capture;
 
 /// How often time is given to the detectors.
 const TICK: Duration = Duration::from_secs(1);
@@ -61,6 +65,8 @@ pub enum RunError {
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
     Listen { address: std::net::SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Capture(#[from] WriteError),
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     #[error("the runtime cannot start: {0}")]
@@ -79,6 +85,7 @@ pub fn run(
     config: &Config,
     rung: Option<Rung>,
     kernel_log: bool,
+    capture: Option<Capture>,
     started: BootNs,
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
@@ -97,7 +104,8 @@ pub fn run(
     let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone());
     let symbols = symbols.map_err(RunError::Runtime)?;
     let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich).with_symbols(symbols);
-    let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics));
+    let recorder = capture.map(|capture| capture.start(&probe.coverage, &metrics)).transpose()?;
+    let pipeline = Pipeline::new(config, enricher, Arc::clone(&metrics)).with_recorder(recorder);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

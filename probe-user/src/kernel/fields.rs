@@ -50,7 +50,7 @@ impl Offsets {
         Ok(Self::of(&Btf::parse(&bytes)?))
     }
 
-    fn of(btf: &Btf<'_>) -> Self {
+    pub(crate) fn of(btf: &Btf<'_>) -> Self {
         let mut containers: Vec<&str> = FIELDS.iter().map(|field| field.container).collect();
         containers.sort_unstable();
         containers.dedup();

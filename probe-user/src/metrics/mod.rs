@@ -12,6 +12,7 @@ use crate::{
     event::Fact,
     findings::Severity,
     signals::{SIGNALS, netlink, tc},
+    source::capture::Captured,
     symbols::Outcome,
 };
 
@@ -38,6 +39,7 @@ pub struct Metrics {
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     polled: IntCounterVec,
+    captured: IntCounterVec,
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
@@ -144,6 +146,11 @@ impl Metrics {
                 "Facts looked up by pollers, by kind.",
                 &["fact"],
             )?,
+            captured: counters(
+                "nodeprobe_capture_entries_total",
+                "Entries for the capture file (run --capture), by what became of them.",
+                &["outcome"],
+            )?,
             symbolized: counters(
                 "nodeprobe_symbolized_frames_total",
                 "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
@@ -184,6 +191,9 @@ impl Metrics {
         for outcome in Outcome::LABELS {
             self.symbolized.with_label_values(&[outcome]);
         }
+        for outcome in Captured::LABELS {
+            self.captured.with_label_values(&[outcome]);
+        }
         for lookup in Lookup::ALL {
             self.enrich_misses.with_label_values(&[lookup.label()]);
         }
@@ -215,6 +225,11 @@ impl Metrics {
     /// Counts a fact that a poller looked up.
     pub fn polled(&self, fact: &str) {
         self.polled.with_label_values(&[fact]).inc();
+    }
+
+    /// Counts entries for a capture file.
+    pub fn captured(&self, outcome: Captured, entries: u64) {
+        self.captured.with_label_values(&[outcome.label()]).inc_by(entries);
     }
 
     /// Counts a record that could not be decoded.

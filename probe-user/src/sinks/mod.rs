@@ -28,12 +28,18 @@ pub struct Outlet {
     name: &'static str,
     queue: SyncSender<Arc<Finding>>,
     metrics: Arc<Metrics>,
+    patient: bool,
 }
 
 impl Outlet {
-    /// Queues a finding without ever waiting.
+    /// Queues a finding; without ever waiting, unless it was made patient.
     pub fn send(&self, finding: &Arc<Finding>) {
-        let outcome = match self.queue.try_send(Arc::clone(finding)) {
+        let finding = Arc::clone(finding);
+        let sent = match self.patient {
+            true => self.queue.send(finding).map_err(|full| TrySendError::Disconnected(full.0)),
+            false => self.queue.try_send(finding),
+        };
+        let outcome = match sent {
             Ok(()) => "queued",
             Err(TrySendError::Full(_)) => "dropped",
             Err(TrySendError::Disconnected(_)) => "closed",
@@ -63,10 +69,16 @@ pub fn start(
         .name(format!("sink-{name}"))
         .stack_size(128 * 1024)
         .spawn(move || work(findings))?;
-    Ok(Running { outlet: Outlet { name, queue, metrics }, handle, name })
+    Ok(Running { outlet: Outlet { name, queue, metrics, patient: false }, handle, name })
 }
 
 impl Running {
+    /// One that waits for room: for a source that can wait too.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { outlet: Outlet { patient: true, ..self.outlet }, ..self }
+    }
+
     /// Whether the sink ended, which it must not before it is asked to.
     #[must_use]
     pub fn has_ended(&self) -> bool {

@@ -18,11 +18,11 @@ use aya::maps::{MapData, StackTraceMap};
 use lru::LruCache;
 use prometheus::IntCounterVec;
 
-mod bytes;
-mod elf;
-mod go;
-mod maps;
-mod stack;
+pub(crate) mod bytes;
+pub(crate) mod elf;
+pub(crate) mod go;
+pub(crate) mod maps;
+pub(crate) mod stack;
 mod varint;
 mod worker;
 

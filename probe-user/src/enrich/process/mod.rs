@@ -15,7 +15,7 @@ use crate::{
     findings::clock::Clock,
 };
 
-mod cmdline;
+pub(crate) mod cmdline;
 pub mod proc;
 
 use proc::{Absent, Proc};

@@ -20,8 +20,8 @@ use crate::{
     event::{Body, BootNs, Context, Event, Fact, FdRound, NodeFiles, ProcessFds},
 };
 
-mod kinds;
-mod process;
+pub(crate) mod kinds;
+pub(crate) mod process;
 mod sockets;
 
 /// Processes looked at in a round; the next round begins with the first that was left out.

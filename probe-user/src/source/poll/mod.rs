@@ -14,7 +14,7 @@ use crate::{
     findings::clock::boot_now,
 };
 
-mod fds;
+pub(crate) mod fds;
 mod node;
 mod pids;
 pub mod rtnl;

@@ -20,8 +20,8 @@ use crate::{
     signals::tc::link::{CLSACT, EGRESS, INGRESS},
 };
 
-mod namespaces;
-mod rtnetlink;
+pub(crate) mod namespaces;
+pub(crate) mod rtnetlink;
 
 use namespaces::Namespaces;
 use rtnetlink::{Object, Rtnetlink};
