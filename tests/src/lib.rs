@@ -13,6 +13,7 @@ pub mod init;
 pub mod interrupt;
 pub mod metrics;
 pub mod props;
+pub mod replay;
 pub mod report;
 pub mod runner;
 pub mod scenario;

@@ -3,6 +3,7 @@
 use anyhow::{Error, Result};
 
 use crate::doctor;
+use crate::replay::Capture;
 use crate::report::{Done, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario};
 use crate::session::{self, Catch, Session, Setup};
@@ -26,7 +27,7 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario]) -> Done {
 /// Plays the main incidents, then normal life, with one agent that is there from the beginning.
 pub fn demo(setup: &Setup) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
-    match Session::start(setup, DEMO_CONFIG) {
+    match Session::start(setup, DEMO_CONFIG, None) {
         Ok(session) => play_demo(session, &mut tally),
         Err(error) => DEMO.iter().for_each(|scenario| tally.verdict(failed(scenario, &error))),
     }
@@ -38,7 +39,8 @@ fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
         Some(prelude) => Some((prelude, session::before(setup, prelude)?)),
         None => None,
     };
-    let mut session = Session::start(setup, scenario.config)?;
+    let capture = Capture::of(scenario.name, scenario.config)?;
+    let mut session = Session::start(setup, scenario.config, capture)?;
     let (mut catches, _unseen) = match before {
         Some((prelude, played)) => session.prelude(prelude, played)?,
         None => Default::default(),

@@ -5,10 +5,12 @@ mod artifacts;
 mod cache;
 mod demo;
 mod docs;
+mod fuzz;
 mod guest;
 mod initrd;
 mod kernel;
 mod leakers;
+mod miri;
 mod mirror;
 mod modules;
 mod paths;
@@ -66,6 +68,11 @@ enum Task {
     /// Runs all tests: unit, object, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
+    /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
+    #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
+    Fuzz(fuzz::Fuzz),
+    /// Runs what it can of the unit tests in Miri, which finds undefined behaviour
+    Miri,
     /// Writes docs/rules.md from the rules
     Docs,
     /// Checks formatting, lints and file lengths
@@ -102,6 +109,8 @@ fn run(cli: Cli) -> Result<i32> {
             return Ok(status.code().unwrap_or(1));
         }
         Task::Vm(vm) => return vm.run(),
+        Task::Fuzz(fuzz) => return fuzz.run(),
+        Task::Miri => miri::run()?,
         Task::Docs => docs::write()?,
         Task::Demo(demo) => return demo.run(),
         Task::Test(test) => return Ok(test.run()),

@@ -18,7 +18,7 @@ use scenarios::report::{Done, Line, Verdict};
 
 use crate::{
     artifacts::{self, Artifacts},
-    kernel, leakers,
+    fuzz, kernel, leakers,
     report::{self, Show},
     rootfs, run, setup, tidy,
 };
@@ -60,6 +60,7 @@ impl Test {
                 });
             }
             sum.part("cargo test", || cargo_test(&artifacts));
+            sum.part("fuzz", fuzz::test);
             sum.part("host", || on_host(&artifacts));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }

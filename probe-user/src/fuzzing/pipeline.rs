@@ -1,6 +1,9 @@
 //! Whole runs of the pipeline, without a kernel.
 
-use std::{io::Cursor, sync::Arc};
+use std::{
+    io::Cursor,
+    sync::{Arc, LazyLock},
+};
 
 use probe_common::wire::{COMM_LEN, Header};
 
@@ -16,22 +19,39 @@ use crate::{
     pipeline::Pipeline,
     replay,
     signals::SIGNALS,
+    source::capture::{Preamble, frame, head, records},
 };
 
 /// Longest record (bytes); the kernel's are shorter.
 const LONGEST: usize = 512;
 
+/// The same for all runs: to make them takes longer than most runs.
+static METRICS: LazyLock<Option<Arc<Metrics>>> =
+    LazyLock::new(|| Metrics::new().ok().map(Arc::new));
+
+/// A file; or, as no chance finds a checksum, the contents of its frames with a length before each.
 pub fn capture(bytes: &[u8]) {
-    let Ok(metrics) = Metrics::new() else { return };
-    let (config, mut tally) = (Config::default(), replay::Tally::default());
-    let capture = &mut Cursor::new(bytes);
-    let _ = replay::play(capture, &config, &Arc::new(metrics), &[], &mut tally);
+    play(bytes);
+    let mut file = head(&Preamble { records: records(), ..Preamble::default() });
+    let mut rest = bytes;
+    while let Some((length, after)) = rest.split_first() {
+        let (content, after) = after.split_at(after.len().min((*length).into()));
+        frame::append(&mut file, |to| to.extend_from_slice(content));
+        rest = after;
+    }
+    play(&file);
+}
+
+fn play(file: &[u8]) {
+    let Some(metrics) = &*METRICS else { return };
+    let mut tally = replay::Tally::default();
+    let _ = replay::play(&mut Cursor::new(file), &Config::default(), metrics, &[], &mut tally);
 }
 
 /// The bytes as a story: a byte says what comes, a byte how much later, then that.
 pub fn events(bytes: &[u8]) {
-    let Ok(metrics) = Metrics::new() else { return };
-    let mut pipeline = Pipeline::new(&Config::default(), Enricher::offline(), Arc::new(metrics));
+    let Some(metrics) = &*METRICS else { return };
+    let mut pipeline = Pipeline::new(&Config::default(), Enricher::offline(), Arc::clone(metrics));
     let kinds: Vec<u16> =
         SIGNALS.iter().flat_map(|signal| signal.kinds).map(|(kind, _)| *kind).collect();
     let mut story = Story { rest: bytes, now: 0 };

@@ -9,11 +9,13 @@
 //! limit), and names of functions. A replay leaves those out. The paths of the cgroups that findings
 //! are about are in it.
 
+use std::borrow::Cow;
+
 use probe_common::layout;
 use serde::{Deserialize, Serialize};
 
 mod entry;
-mod frame;
+pub(crate) mod frame;
 mod recorder;
 mod recording;
 
@@ -75,9 +77,16 @@ impl Preamble {
     }
 }
 
+/// What a capture begins with.
+pub(crate) fn head(preamble: &Preamble) -> Vec<u8> {
+    let mut head = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
+    frame::append(&mut head, |to| Entry::Preamble(Cow::Borrowed(preamble)).append(to));
+    head
+}
+
 /// A checksum over names, sizes and offsets of every record of this agent: another agent's records
 /// must be the same to be read.
-fn records() -> u32 {
+pub(crate) fn records() -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     let mut number = |number: usize| hasher.update(&(number as u64).to_le_bytes());
     for record in layout::RECORDS {

@@ -19,7 +19,7 @@ use std::{
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
-use super::{End, Entry, MAGIC, Moment, Preamble, VERSION, frame};
+use super::{End, Entry, Moment, Preamble, frame, head};
 use crate::{
     event::{BootNs, Event},
     metrics::Metrics,
@@ -123,8 +123,7 @@ impl Recorder {
             io::ErrorKind::AlreadyExists => WriteError::Exists(path.into()),
             _ => cannot(error),
         })?;
-        let mut head = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
-        frame::append(&mut head, |to| Entry::Preamble(Cow::Borrowed(preamble)).append(to));
+        let head = head(preamble);
         file.write_all(&head).map_err(cannot)?;
         let left = limit.saturating_sub(head.len() as u64 + FOR_THE_END);
         let mut writer = Writer { file, path: path.into(), left, metrics: Arc::clone(&metrics) };
