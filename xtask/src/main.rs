@@ -110,7 +110,7 @@ fn run(cli: Cli) -> Result<i32> {
         }
         Task::Vm(vm) => return vm.run(),
         Task::Fuzz(fuzz) => return fuzz.run(),
-        Task::Miri => miri::run()?,
+        Task::Miri => miri::tests()?,
         Task::Docs => docs::write()?,
         Task::Demo(demo) => return demo.run(),
         Task::Test(test) => return Ok(test.run()),

@@ -14,7 +14,7 @@ const TESTS: &[&str] =
     &["decode::", "kernel::btf::", "capture::tests::", "symbols::go::", "rtnetlink::"];
 
 /// Runs the tests; installs Miri where it is missing.
-pub fn run() -> Result<()> {
+pub fn tests() -> Result<()> {
     let there = || run::query(rustup().args(["cargo", "miri", "--version"])).is_some();
     if !there() {
         let mut add = Command::new("rustup");
@@ -24,15 +24,14 @@ pub fn run() -> Result<()> {
     if !there() {
         bail!("no Miri: run\n    rustup toolchain install nightly --component miri,rust-src");
     }
-    let mut tests = rustup();
-    tests
-        .args(["cargo", "miri", "test", "--package", "probe-user", "--lib", "--"])
+    let mut miri = rustup();
+    miri.args(["cargo", "miri", "test", "--package", "probe-user", "--lib", "--"])
         .args(TESTS)
         .current_dir(crate::paths::root())
         // Seeds of proptest are files; a few cases do, as each takes a thousand times as long.
         .env("MIRIFLAGS", "-Zmiri-disable-isolation")
         .env("PROPTEST_CASES", "8");
-    print!("{}", run::tail(&run::step("tests in Miri", &mut tests)?));
+    print!("{}", run::tail(&run::step("tests in Miri", &mut miri)?));
     Ok(())
 }
 

@@ -46,8 +46,10 @@ fn sink(metrics: &Arc<Metrics>) -> (Running, Receiver<Arc<Finding>>) {
     (sink.unwrap(), kept)
 }
 
-/// What is the same wherever it is found.
-fn kept(findings: &Receiver<Arc<Finding>>) -> Vec<(String, u32, String, String)> {
+/// Of each finding: id, revision, state, times.
+type Findings = Vec<(String, u32, String, String)>;
+
+fn kept(findings: &Receiver<Arc<Finding>>) -> Findings {
     let lines = findings.iter().map(|finding| {
         let times = format!("{} {}", finding.first_seen, finding.last_seen);
         (finding.id.clone(), finding.revision, format!("{:?}", finding.state), times)
@@ -56,7 +58,7 @@ fn kept(findings: &Receiver<Arc<Finding>>) -> Vec<(String, u32, String, String)>
 }
 
 /// An incident as an agent lives and writes it: what it found, and the file.
-fn live(limit: u64) -> (Vec<(String, u32, String, String)>, Vec<u8>, Arc<Metrics>) {
+fn live(limit: u64) -> (Findings, Vec<u8>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new().unwrap());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("capture");
@@ -81,8 +83,6 @@ fn live(limit: u64) -> (Vec<(String, u32, String, String)>, Vec<u8>, Arc<Metrics
     sink.finish(LAST_WORDS).unwrap();
     (kept(&findings), fs::read(path).unwrap(), metrics)
 }
-
-type Findings = Vec<(String, u32, String, String)>;
 
 fn replayed(bytes: &[u8]) -> (Findings, Tally, Result<(), CaptureError>) {
     let metrics = Arc::new(Metrics::new().unwrap());
