@@ -21,7 +21,7 @@ use crate::{
         ground::{Ground, Wanted},
     },
     proof::selftest,
-    run,
+    replay, run,
     stderr::Stderr,
 };
 
@@ -51,10 +51,20 @@ Exit codes:
   1  it could not start or go on: the last line on stderr says which part, why and what to do
   2  wrong flags or configuration";
 
+const REPLAY_NOTES: &str = "\
+Times are those of the capture. What the agent would look up on the node when a finding fires is not in
+a capture (programs, pod names, who shares a limit, names of functions), and is left out.
+
+Exit codes:
+  0  all of it was replayed, whatever it found; also when the file ends in the middle of an entry, as
+     that of an agent that was killed does
+  1  it cannot be read, is damaged, or was made by a nodeprobe with other records
+  2  wrong flags or configuration";
+
 /// Watches a Linux node from inside its kernel: qdisc/tc flapping, fork exhaustion and fd leaks, with
 /// who does it, where, why and how long is left.
 #[derive(Parser)]
-#[command(name = "nodeprobe", version = version(), after_help = EXIT_CODES)]
+#[command(name = "nodeprobe", version = crate::VERSION, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -76,6 +86,18 @@ enum Command {
     /// Prove on this node, by small incidents of its own, that detection works from hook to sink
     #[command(after_help = selftest::HELP)]
     Selftest(selftest::Args),
+    /// Run the same detection over a capture, and print what it finds
+    #[command(after_help = REPLAY_NOTES)]
+    Replay {
+        /// What `nodeprobe run --capture FILE` wrote
+        file: PathBuf,
+        /// Configuration file (TOML)
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// How to print findings on stdout
+        #[arg(short, long, value_enum)]
+        output: Option<Format>,
+    },
     /// Check a configuration file
     CheckConfig { file: PathBuf },
     /// Say what a rule means, how it is computed and what to do; without a name, list the rules
@@ -113,13 +135,23 @@ struct Run {
     periodic: Option<Every>,
     #[command(flatten)]
     wanted: Wanted,
+    #[command(flatten)]
+    capture: Capture,
     /// Let the kernel programs log every event to stderr (slow; for diagnosis)
     #[arg(long)]
     kernel_log: bool,
 }
 
-fn version() -> &'static str {
-    concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")")
+/// Flags about a capture of this run.
+#[derive(Args)]
+struct Capture {
+    /// Write all that goes into detection to a new file, for `nodeprobe replay`
+    #[arg(long, value_name = "FILE")]
+    capture: Option<PathBuf>,
+    /// Most that the file may take (MiB); the agent goes on without it then
+    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "capture",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    capture_limit: u32,
 }
 
 /// Runs the command and returns its exit code.
@@ -141,6 +173,14 @@ pub fn main() -> ExitCode {
             Ok(config) => selftest::run(args, config).unwrap_or_else(|error| usage(&error)),
             Err(error) => usage(&error),
         },
+        Command::Replay { file, config, output } => {
+            let mut config = match configuration(config.as_deref()) {
+                Ok(config) => config,
+                Err(error) => return usage(&error),
+            };
+            config.output.format = output.unwrap_or(config.output.format);
+            failure_of(replay::run(&file, &config))
+        }
         Command::CheckConfig { file } => match load::load(&file) {
             Ok(_) => {
                 say(&format!("{}: ok", file.display()));
@@ -197,7 +237,14 @@ fn run_command(args: Run, started: u64) -> ExitCode {
         Ok(ground) => ground,
         Err(error) => return usage(&error),
     };
-    match run::run(&config, &ground, args.kernel_log, started) {
+    let Capture { capture, capture_limit } = args.capture;
+    let capture = capture.map(|file| run::Capture { file, limit: u64::from(capture_limit) << 20 });
+    failure_of(run::run(&config, &ground, args.kernel_log, capture, started))
+}
+
+/// Says what went wrong, if anything did.
+fn failure_of<E: std::error::Error + 'static>(outcome: Result<(), E>) -> ExitCode {
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&format!("nodeprobe: {}", chain(&error)));

@@ -1,10 +1,15 @@
 //! Events: decoded wire records, typed to the edge.
 
-use crate::signals::{
-    fork::ForkFailure,
-    netlink::NetlinkChange,
-    rtnl::{RtnlWaits, WaitingNow},
-    tc::TcChange,
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    signals::{
+        fork::ForkFailure,
+        netlink::NetlinkChange,
+        rtnl::{RtnlWaits, WaitingNow},
+        tc::TcChange,
+    },
+    source::poll,
 };
 
 mod fds;
@@ -17,7 +22,7 @@ pub use gap::{Gap, HeldSockets};
 pub type BootNs = u64;
 
 /// A task's name as the kernel keeps it: up to 15 bytes, not always UTF-8.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
 
 impl Comm {
@@ -57,7 +62,7 @@ pub fn text(bytes: &[u8]) -> Option<String> {
 }
 
 /// Who was running and where, in the kernel's own ids.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Context {
     /// When (ns since boot).
     pub at: BootNs,
@@ -83,6 +88,12 @@ pub struct Event {
 }
 
 impl Event {
+    /// Something that was looked up.
+    #[must_use]
+    pub fn polled(context: Context, fact: Fact) -> Self {
+        Self { context, sum: None, body: Body::Polled(fact) }
+    }
+
     /// How many events this one stands for.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -102,7 +113,7 @@ pub enum Body {
 }
 
 /// What a poller saw at a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Fact {
     /// Tasks of the whole node, and the limits on them.
     NodeTasks(NodeTasks),
@@ -116,7 +127,7 @@ pub enum Fact {
     CgroupTasks(LimitedCgroups),
     /// A poller, by its name, had no fd or no memory left to look with: what it did not tell of is
     /// unknown, not gone.
-    Blind(&'static str),
+    Blind(#[serde(deserialize_with = "poll::known")] poll::Name),
     /// Records were lost.
     Gap(Gap),
     /// The sockets there are, asked for because records of netlink sockets were lost.
@@ -124,7 +135,7 @@ pub enum Fact {
 }
 
 /// Every cgroup with a `pids.max`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitedCgroups {
     pub cgroups: Vec<CgroupTasks>,
     /// Cgroups that were not looked at for want of room.
@@ -132,7 +143,7 @@ pub struct LimitedCgroups {
 }
 
 /// A cgroup with a `pids.max` of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CgroupTasks {
     /// Id of the cgroup: the inode number of its directory.
     pub id: u64,
@@ -145,7 +156,7 @@ pub struct CgroupTasks {
 }
 
 /// Tasks of the whole node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeTasks {
     /// Tasks there are (proc_loadavg(5)).
     pub current: u64,

@@ -13,11 +13,14 @@ mod errno;
 pub mod event;
 pub mod explain;
 pub mod findings;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod kernel;
 pub mod metrics;
 pub mod pipeline;
 pub mod probe;
 pub mod proof;
+mod replay;
 pub mod run;
 mod scarce;
 pub mod signals;
@@ -26,3 +29,6 @@ pub mod source;
 mod stderr;
 pub mod supervise;
 mod symbols;
+
+/// Version and revision of this build.
+pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")");

@@ -12,6 +12,7 @@ use crate::{
     proof::canary::Canary,
     signals::{Detector, SIGNALS, kind_label},
     sinks::Outlet,
+    source::capture::{Moment, Recorder},
 };
 
 /// All stages between a source and the sinks. Does no I/O of its own but what enrichment reads.
@@ -24,6 +25,10 @@ pub struct Pipeline {
     conditions: Vec<Condition>,
     /// Conditions that wait for names, to be tried again with the next tick.
     unnamed: Vec<Condition>,
+    /// Writes down what comes in.
+    recorder: Option<Recorder>,
+    /// The clocks of the node, when they are not this one's.
+    clock: Option<Clock>,
 }
 
 /// Conditions that may wait for names; one more goes without.
@@ -47,6 +52,8 @@ impl Pipeline {
             canary: None,
             conditions: Vec::new(),
             unnamed: Vec::new(),
+            recorder: None,
+            clock: None,
         }
     }
 
@@ -55,8 +62,35 @@ impl Pipeline {
         self.canary = canary;
     }
 
+    /// A pipeline for what a capture holds, that begins at a moment of its node.
+    #[must_use]
+    pub fn replaying(config: &Config, began: Moment, metrics: Arc<Metrics>) -> Self {
+        let pipeline = Self::new(config, Enricher::offline(), metrics);
+        Self { clock: Some(began.clock()), ..pipeline }
+    }
+
+    /// One that also writes down what comes in.
+    #[must_use]
+    pub fn with_recorder(self, recorder: Option<Recorder>) -> Self {
+        Self { recorder, ..self }
+    }
+
+    /// Takes the time of the node that a capture is of.
+    pub fn replay_tick(&mut self, moment: Moment, outlets: &[&Outlet]) {
+        self.clock = Some(moment.clock());
+        self.tick(moment.at, outlets);
+    }
+
+    /// Takes the path of a cgroup of that node.
+    pub fn replay_cgroup(&mut self, id: u64, path: String) {
+        self.enricher.learn_cgroup(id, path);
+    }
+
     /// Takes one wire record of the kernel side.
     pub fn record(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(bytes);
+        }
         let count = |metrics: &Metrics, signal: &str, kind: &str, event: &Event| {
             metrics.event(signal, kind);
             metrics.summed(signal, event.count() - 1);
@@ -66,6 +100,9 @@ impl Pipeline {
 
     /// Takes one wire record that stands for events the kernel side held back.
     pub fn summed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.record(bytes);
+        }
         let count = |metrics: &Metrics, signal: &str, _: &str, event: &Event| {
             metrics.summed(signal, event.count());
         };
@@ -75,6 +112,9 @@ impl Pipeline {
     /// Takes one wire record of what was there before the hooks. The kernel side never counted it,
     /// so it is counted apart.
     pub fn seed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.seed(bytes);
+        }
         self.take(bytes, |metrics, signal, _, _| metrics.seeded(signal), outlets);
     }
 
@@ -101,6 +141,9 @@ impl Pipeline {
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
     pub fn fact(&mut self, event: &Event, outlets: &[&Outlet]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.fact(event);
+        }
         match &event.body {
             Body::Polled(Fact::Blind(poller)) => self.metrics.poll_failed(poller),
             Body::Polled(fact) => self.metrics.polled(fact.label()),
@@ -117,6 +160,9 @@ impl Pipeline {
     pub fn tick(&mut self, now: BootNs, outlets: &[&Outlet]) {
         if let Some(canary) = &mut self.canary {
             canary.tick();
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.tick(now);
         }
         for detector in &mut self.detectors {
             detector.tick(now, &mut self.conditions);
@@ -135,7 +181,7 @@ impl Pipeline {
         if self.conditions.is_empty() {
             return;
         }
-        let clock = Clock::now();
+        let clock = self.clock.unwrap_or_else(Clock::now);
         for mut condition in std::mem::take(&mut self.conditions) {
             let named = self.enricher.name_places(&mut condition);
             let waits = now.saturating_sub(condition.at) < WAIT_FOR_NAMES;
@@ -143,9 +189,23 @@ impl Pipeline {
                 self.unnamed.push(condition);
                 continue;
             }
+            self.write_down_cgroups(&condition);
             let describe = |condition: &Condition| self.enricher.describe(condition);
             if let Some(finding) = self.book.hold(condition, clock, describe) {
                 self.send(finding, outlets);
+            }
+        }
+    }
+
+    /// The paths of the cgroups that a finding is about are known here only.
+    fn write_down_cgroups(&mut self, condition: &Condition) {
+        let Some(recorder) = &mut self.recorder else { return };
+        let who = &condition.who;
+        for id in [who.context.cgroup, who.limit_owner].into_iter().flatten() {
+            if recorder.wants(id)
+                && let Some(path) = self.enricher.cgroup_path(id)
+            {
+                recorder.cgroup(id, path);
             }
         }
     }

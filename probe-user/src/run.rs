@@ -13,12 +13,14 @@ use crate::{
     metrics::Metrics,
     probe::{ground::Ground, object::ProbeError},
     sinks::SinkError,
+    source::capture::WriteError,
     supervise::{
         Supervisor, Unexpected,
         guard::{self, Failure},
     },
 };
 
+mod capture;
 mod end;
 mod gaps;
 mod kernel_log;
@@ -30,6 +32,7 @@ mod start;
 mod tick;
 mod watch;
 
+pub use capture::Capture;
 use prepare::Prepared;
 use start::Agent;
 
@@ -48,6 +51,8 @@ pub enum RunError {
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
     Listen { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Capture(#[from] WriteError),
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     #[error("the runtime cannot start: {0}")]
@@ -76,22 +81,25 @@ pub fn run(
     config: &Config,
     ground: &Ground,
     kernel_log: bool,
+    capture: Option<Capture>,
     started: BootNs,
 ) -> Result<(), RunError> {
     guard::tell_panics();
     // What panics before the loop, or after it, has no last words but its own.
-    guard::call(|| Ok(whole_life(config, ground, kernel_log, started))).map_err(RunError::Bug)?
+    guard::call(|| Ok(whole_life(config, ground, kernel_log, capture, started)))
+        .map_err(RunError::Bug)?
 }
 
 fn whole_life(
     config: &Config,
     ground: &Ground,
     kernel_log: bool,
+    capture: Option<Capture>,
     started: BootNs,
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let prepared = Prepared::new(config, ground, kernel_log, &metrics, &mut supervisor)?;
+    let prepared = Prepared::new(config, ground, kernel_log, capture, &metrics, &mut supervisor)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

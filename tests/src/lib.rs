@@ -14,6 +14,7 @@ pub mod interrupt;
 pub mod lack;
 pub mod metrics;
 pub mod props;
+pub mod replay;
 pub mod report;
 pub mod rtnetlink;
 pub mod runner;

@@ -3,6 +3,7 @@
 use anyhow::{Error, Result};
 
 use crate::doctor;
+use crate::replay::Capture;
 use crate::report::{Done, Skip, SkipKind, Tally, Verdict};
 use crate::scenario::{DEMO, Props, Scenario, Stage};
 use crate::session::{self, Catch, Session, Setup};
@@ -31,7 +32,7 @@ pub fn run(setup: &Setup, scenarios: &[&Scenario], trials: &[&Trial]) -> Done {
 /// Plays the main incidents, then normal life, with one agent that is there from the beginning.
 pub fn demo(setup: &Setup) -> Done {
     let mut tally = Tally::new(setup.stage.reporter.clone());
-    match Session::start(setup, DEMO_CONFIG) {
+    match Session::start(setup, DEMO_CONFIG, None) {
         Ok(session) => play_demo(session, &setup.stage, &mut tally),
         Err(error) => DEMO.iter().for_each(|scenario| tally.verdict(failed(scenario, &error))),
     }
@@ -43,7 +44,8 @@ fn play(setup: &Setup, scenario: &Scenario) -> Result<Vec<Catch>> {
         Some(prelude) => session::before(setup, prelude)?.map(|played| (prelude, played)),
         None => None,
     };
-    let mut session = Session::start(setup, scenario.config)?;
+    let capture = Capture::of(scenario.name, scenario.config)?;
+    let mut session = Session::start(setup, scenario.config, capture)?;
     let (mut catches, _unseen) = match before {
         Some((prelude, played)) => session.prelude(prelude, played)?,
         None => Default::default(),

@@ -9,6 +9,7 @@ use crate::agent::{Agent, Arrival};
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
+use crate::replay::Capture;
 use crate::report::{Line, SkipKind};
 use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
 
@@ -39,16 +40,18 @@ pub struct Session<'a> {
     agent: Agent,
     /// What was provoked so far; a finding about anything else is a false alarm.
     provoked: Vec<Expectation>,
+    capture: Option<Capture>,
 }
 
 impl<'a> Session<'a> {
-    /// Starts an agent with a configuration (TOML).
-    pub fn start(setup: &'a Setup, config: &str) -> Result<Self> {
+    /// Starts an agent with a configuration (TOML), whose run may be written down.
+    pub fn start(setup: &'a Setup, config: &str, capture: Option<Capture>) -> Result<Self> {
         interrupt::check()?;
-        let agent =
-            Agent::start(&setup.nodeprobe, config, &setup.agent_args, &setup.stage.reporter)?;
+        let mut args = setup.agent_args.clone();
+        args.extend(capture.iter().flat_map(Capture::args));
+        let agent = Agent::start(&setup.nodeprobe, config, &args, &setup.stage.reporter)?;
         setup.stage.metrics.moved(agent.metrics_url());
-        Ok(Self { setup, agent, provoked: Vec::new() })
+        Ok(Self { setup, agent, provoked: Vec::new(), capture })
     }
 
     /// Plays normal life until the agent has taken all of it in without a word.
@@ -122,12 +125,14 @@ impl<'a> Session<'a> {
 
     /// Checks the agent's account, reports what it costs, stops it, and looks at all it ever said.
     pub fn end(self) -> Result<()> {
-        let Self { setup, agent, provoked } = self;
+        let Self { setup, agent, provoked, capture } = self;
         agent.reconciles()?;
         let stats = agent.stats()?;
         setup.stage.reporter.line(&Line::Stats(stats));
         ensure!(stats.rss_kib < MOST_RSS_KIB, "the agent has {} KiB resident", stats.rss_kib);
-        no_false_alarm(&agent.stop()?, &provoked)
+        let findings = agent.stop()?;
+        no_false_alarm(&findings, &provoked)?;
+        capture.map_or(Ok(()), |capture| capture.verify(&setup.nodeprobe, &findings))
     }
 
     fn no_false_alarm(&self, findings: &[Finding]) -> Result<()> {

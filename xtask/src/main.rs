@@ -5,12 +5,14 @@ mod artifacts;
 mod cache;
 mod demo;
 mod docs;
+mod fuzz;
 mod guest;
 mod hooks;
 mod initrd;
 mod kernel;
 mod leakers;
 mod matrix;
+mod miri;
 mod mirror;
 mod modules;
 mod paths;
@@ -76,6 +78,11 @@ enum Task {
     Matrix(matrix::Matrix),
     /// Writes the pages that are made by programs: docs/rules.md, and on demand docs/hooks.md
     Docs(docs::Docs),
+    /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
+    #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
+    Fuzz(fuzz::Fuzz),
+    /// Runs what it can of the unit tests in Miri, which finds undefined behaviour
+    Miri,
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -111,6 +118,8 @@ fn run(cli: Cli) -> Result<i32> {
         }
         Task::Vm(vm) => return vm.run(),
         Task::Docs(docs) => docs.write()?,
+        Task::Fuzz(fuzz) => return fuzz.run(),
+        Task::Miri => miri::tests()?,
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
         Task::Test(test) => return Ok(test.run()),

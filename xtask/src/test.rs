@@ -12,7 +12,7 @@ use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
-    kernel, leakers,
+    fuzz, kernel, leakers,
     play::{
         self, GuestRun,
         log::{Log, Stream},
@@ -48,6 +48,7 @@ impl Test {
                 });
             }
             sum.part("cargo test", || cargo_test(&artifacts));
+            sum.part("fuzz", fuzz::test);
             sum.part("host", || on_host(&artifacts));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }

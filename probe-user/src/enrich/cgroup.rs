@@ -126,7 +126,7 @@ pub fn children(group: &Path) -> Vec<PathBuf> {
 }
 
 /// Mount point of the pids hierarchy in a mountinfo text (proc_pid_mountinfo(5)), and whether it is v1.
-fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
+pub(crate) fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
     let parsed = mounts.lines().filter_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
         let point = mount.split(' ').nth(4)?;
@@ -150,7 +150,7 @@ fn pids_mount(mounts: &str) -> Option<(PathBuf, bool)> {
 
 /// The path in a line `ID:CONTROLLERS:PATH` of /proc/PID/cgroup (cgroups(7)): the line with the pids
 /// controller on v1, the one without any on v2. A path may hold colons and, once removed, an ending.
-fn process_path(text: &[u8], v1: bool) -> Option<&[u8]> {
+pub(crate) fn process_path(text: &[u8], v1: bool) -> Option<&[u8]> {
     text.split(|byte| *byte == b'\n').find_map(|line| {
         let mut fields = line.splitn(3, |byte| *byte == b':').skip(1);
         let (controllers, path) = (fields.next()?, fields.next()?);

@@ -4,7 +4,7 @@
 //! their first event. All else is looked up when a finding needs it. A lookup that fails is counted,
 //! leaves its field empty and never drops an event. Caches are bounded.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, path::Path};
 
 use lru::LruCache;
 
@@ -26,12 +26,12 @@ use crate::{
 
 pub mod cgroup;
 pub mod consumers;
-mod identity;
+pub(crate) mod identity;
 mod label;
 pub mod misses;
 mod netns;
 pub mod node;
-mod process;
+pub(crate) mod process;
 pub mod read;
 pub mod subject;
 #[cfg(test)]
@@ -57,7 +57,12 @@ pub struct Enricher {
     netns_owners: NetnsOwners,
     misses: Misses,
     symbols: Option<Symbols>,
+    /// It knows nothing of the node but what it is told.
+    offline: bool,
 }
+
+/// Below it is nothing: a file is no directory.
+const NOWHERE: &str = "/dev/null";
 
 impl Enricher {
     /// An enricher over the node's pids hierarchy, if it has one.
@@ -67,15 +72,37 @@ impl Enricher {
         if !proc.is_there() {
             log::warn!("no /proc of the initial pid namespace; processes stay unnamed");
         }
+        Self::over(hierarchy, proc, &config.host_root, config.cmdline)
+    }
+
+    /// One for events of another node or time. It looks nothing up here, where ids mean others.
+    #[must_use]
+    pub fn offline() -> Self {
+        let nothing = Self::over(None, Proc::absent(), Path::new(NOWHERE), false);
+        Self { offline: true, ..nothing }
+    }
+
+    fn over(
+        hierarchy: Option<PidsHierarchy>,
+        proc: Proc,
+        host_root: &Path,
+        cmdlines: bool,
+    ) -> Self {
         Self {
             hierarchy,
             paths: LruCache::new(CGROUP_CACHE),
-            identities: Identities::new(&config.host_root),
-            processes: Processes::new(proc, config.cmdline),
+            identities: Identities::new(host_root),
+            processes: Processes::new(proc, cmdlines),
             netns_owners: NetnsOwners::default(),
             misses: Misses::default(),
             symbols: None,
+            offline: false,
         }
+    }
+
+    /// Takes the path of a cgroup from elsewhere.
+    pub fn learn_cgroup(&mut self, id: u64, path: String) {
+        self.paths.put(id, Some(path));
     }
 
     /// One that also knows the names of functions.
@@ -87,7 +114,7 @@ impl Enricher {
     /// Learns what may be gone when a finding fires. Cheap when nothing is new.
     pub fn remember(&mut self, event: &Event) {
         // What a poller tells of is there, and will be told of again.
-        if matches!(event.body, Body::Polled(_)) {
+        if self.offline || matches!(event.body, Body::Polled(_)) {
             return;
         }
         let Context { at, pid, cgroup, .. } = event.context;
@@ -152,7 +179,9 @@ impl Enricher {
             None => Identity::default(),
         };
         let node_limit = match &condition.evidence {
-            Evidence::Fork(ForkEvidence { cause: Cause::Unresolved, .. }) => node::reached_limit(),
+            Evidence::Fork(ForkEvidence { cause: Cause::Unresolved, .. }) if !self.offline => {
+                node::reached_limit()
+            }
             _ => None,
         };
         let (clock, misses) = (Clock::now(), &mut self.misses);
@@ -223,7 +252,8 @@ impl Enricher {
         }
     }
 
-    fn cgroup_path(&mut self, id: u64) -> Option<&str> {
+    /// Path of a cgroup below the hierarchy's mount point.
+    pub fn cgroup_path(&mut self, id: u64) -> Option<&str> {
         if !self.paths.contains(&id) {
             let look = || self.hierarchy.as_ref().and_then(|hierarchy| hierarchy.path_of(id));
             let (path, refused) = scarce::watch(look);

@@ -43,7 +43,7 @@ impl NodeFiles {
     }
 }
 
-fn parse(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeTasks> {
+pub(crate) fn parse(loadavg: &str, threads_max: &str, pid_max: &str) -> Option<NodeTasks> {
     Some(NodeTasks {
         // Behind the slash of the fourth field (proc_loadavg(5)).
         current: loadavg.split_ascii_whitespace().nth(3)?.split_once('/')?.1.parse().ok()?,

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// Open fds of one process; the event's context says which.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessFds {
     /// Start of the process (clock ticks since boot, field 22 of proc_pid_stat(5)): tells it from
     /// another that gets its pid.
@@ -17,7 +19,7 @@ pub struct ProcessFds {
 }
 
 /// What the fds of a process are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdKinds {
     /// The most first.
     pub kinds: Vec<FdKind>,
@@ -26,7 +28,7 @@ pub struct FdKinds {
 }
 
 /// Fds of one kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdKind {
     /// `tcp CLOSE-WAIT`, `bpf-map`, `eventfd`, `file`, ...
     pub kind: Cow<'static, str>,
@@ -36,7 +38,7 @@ pub struct FdKind {
 }
 
 /// A round through all processes is over: what it did not tell of is gone.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FdRound {
     /// Open files of the whole node; `None` when they could not be read.
     pub files: Option<NodeFiles>,
@@ -49,7 +51,7 @@ pub struct FdRound {
 }
 
 /// Open files of the whole node, `/proc/sys/fs/file-nr` of proc_sys_fs(5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeFiles {
     /// Open files, which several fds may share.
     pub allocated: u64,

@@ -1,7 +1,9 @@
 //! What the agent knows of records that never came.
 
+use serde::{Deserialize, Serialize};
+
 /// Records of a signal were lost: what was concluded from the order of things may be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// Index of the signal on the wire.
     pub signal: u32,
@@ -10,7 +12,7 @@ pub struct Gap {
 }
 
 /// Sockets that were there at a moment, of whatever family.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeldSockets {
     /// Whether all of them could be listed.
     pub whole: bool,

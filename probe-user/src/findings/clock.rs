@@ -38,6 +38,19 @@ impl Clock {
         Self { boot, wall }
     }
 
+    /// Of another time: what a capture tells of the clocks of its node.
+    #[must_use]
+    pub fn at(boot: BootNs, wall_micros: i64) -> Self {
+        let wall = Timestamp::from_microsecond(wall_micros).unwrap_or_default();
+        Self { boot, wall }
+    }
+
+    /// Both clocks: ns since boot, microseconds since 1970.
+    #[must_use]
+    pub fn both(&self) -> (BootNs, i64) {
+        (self.boot, self.wall.as_microsecond())
+    }
+
     /// The wall-clock time of a moment since boot, to the microsecond.
     #[must_use]
     pub fn wall(&self, at: BootNs) -> Timestamp {

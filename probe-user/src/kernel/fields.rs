@@ -114,7 +114,7 @@ impl Offsets {
         }
     }
 
-    fn of(btf: &Btf<'_>) -> Self {
+    pub(crate) fn of(btf: &Btf<'_>) -> Self {
         let mut containers: Vec<&str> = FIELDS.iter().map(|field| field.container).collect();
         containers.sort_unstable();
         containers.dedup();

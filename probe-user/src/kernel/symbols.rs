@@ -54,7 +54,7 @@ impl Symbols {
         }
     }
 
-    fn in_list(mut list: impl BufRead) -> Self {
+    pub(crate) fn in_list(mut list: impl BufRead) -> Self {
         let mut found = Default::default();
         let unreadable = search(&mut list, &mut found).err().map(|error| error.to_string());
         Self { found, unreadable }

@@ -13,7 +13,7 @@ use crate::{
     findings::Severity,
     signals::{SIGNALS, fork, netlink, tc},
     sinks::{self, persist::Reason, stdout},
-    source::poll,
+    source::{capture::Captured, poll},
     symbols::Outcome,
 };
 
@@ -47,6 +47,7 @@ pub struct Metrics {
     summed: IntCounterVec,
     polled: IntCounterVec,
     poll_failures: IntCounterVec,
+    captured: IntCounterVec,
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
     pub sink_findings: IntCounterVec,
@@ -167,6 +168,11 @@ impl Metrics {
                 "Looks of a poller that were not whole for want of fds or memory.",
                 &["poller"],
             )?,
+            captured: counters(
+                "nodeprobe_capture_entries_total",
+                "Entries for the capture file (run --capture), by what became of them.",
+                &["outcome"],
+            )?,
             symbolized: counters(
                 "nodeprobe_symbolized_frames_total",
                 "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
@@ -221,6 +227,9 @@ impl Metrics {
         for outcome in Outcome::LABELS {
             self.symbolized.with_label_values(&[outcome]);
         }
+        for outcome in Captured::LABELS {
+            self.captured.with_label_values(&[outcome]);
+        }
         for lookup in Lookup::ALL {
             self.enrich_misses.with_label_values(&[lookup.label()]);
         }
@@ -273,6 +282,11 @@ impl Metrics {
     /// Counts a look of a poller that was not whole.
     pub fn poll_failed(&self, poller: &str) {
         self.poll_failures.with_label_values(&[poller]).inc();
+    }
+
+    /// Counts entries for a capture file.
+    pub fn captured(&self, outcome: Captured, entries: u64) {
+        self.captured.with_label_values(&[outcome.label()]).inc_by(entries);
     }
 
     /// Counts a record that could not be decoded.

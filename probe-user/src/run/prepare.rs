@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::RunError;
+use super::{Capture, RunError};
 use crate::{
     config::Config,
     enrich::{Enricher, cgroup::PidsHierarchy},
@@ -29,6 +29,7 @@ impl Prepared {
         config: &Config,
         ground: &Ground,
         kernel_log: bool,
+        capture: Option<Capture>,
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<Self, RunError> {
@@ -43,7 +44,10 @@ impl Prepared {
         let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone(), supervisor);
         let symbols = symbols.map_err(|source| RunError::Start { part: "symbols", source })?;
         let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich).with_symbols(symbols);
-        Ok(Self { probe, pipeline: Pipeline::new(config, enricher, Arc::clone(metrics)) })
+        let recorder = capture.map(|capture| capture.start(&probe.coverage, metrics, supervisor));
+        let pipeline = Pipeline::new(config, enricher, Arc::clone(metrics))
+            .with_recorder(recorder.transpose()?);
+        Ok(Self { probe, pipeline })
     }
 }
 

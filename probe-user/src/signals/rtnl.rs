@@ -7,6 +7,8 @@ use probe_common::{
     wire::{Header, kind, signal},
 };
 
+use serde::{Deserialize, Serialize};
+
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
@@ -104,7 +106,7 @@ pub enum RtnlWaits {
 }
 
 /// One wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
     /// How long it took (ns).
     pub waited_ns: u64,
@@ -114,7 +116,7 @@ pub struct Wait {
 }
 
 /// Waits of a second or more that are not over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingNow {
     /// Tasks that wait.
     pub tasks: u64,
@@ -123,7 +125,7 @@ pub struct WaitingNow {
 }
 
 /// A task at one end of a wait.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// Process id in the initial pid namespace.
     pub pid: u32,

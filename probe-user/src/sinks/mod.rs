@@ -58,13 +58,19 @@ pub struct Outlet {
     queue: SyncSender<Arc<Finding>>,
     tally: Arc<Tally>,
     metrics: Arc<Metrics>,
+    patient: bool,
 }
 
 impl Outlet {
-    /// Queues a finding without ever waiting.
+    /// Queues a finding; without ever waiting, unless it was made patient.
     pub fn send(&self, finding: &Arc<Finding>) {
         self.tally.waiting.fetch_add(1, Relaxed);
-        let outcome = match self.queue.try_send(Arc::clone(finding)) {
+        let finding = Arc::clone(finding);
+        let sent = match self.patient {
+            true => self.queue.send(finding).map_err(|full| TrySendError::Disconnected(full.0)),
+            false => self.queue.try_send(finding),
+        };
+        let outcome = match sent {
             Ok(()) => return self.count("queued"),
             Err(TrySendError::Full(_)) => {
                 self.lose();
@@ -156,7 +162,8 @@ pub fn start(
 ) -> io::Result<Running> {
     let (queue, findings) = sync_channel(QUEUE);
     let tally = Arc::<Tally>::default();
-    let outlet = Outlet { name, queue, tally: Arc::clone(&tally), metrics: Arc::clone(&metrics) };
+    let (of_outlet, counted) = (Arc::clone(&metrics), Arc::clone(&tally));
+    let outlet = Outlet { name, queue, tally: counted, metrics: of_outlet, patient: false };
     let thread = supervisor.thread(part, 128 * 1024, move |beat| {
         work(Inlet { name, queue: findings, tally, metrics, beat: beat.clone() })
     })?;
@@ -164,6 +171,12 @@ pub fn start(
 }
 
 impl Running {
+    /// One that waits for room: for a source that can wait too.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { outlet: Outlet { patient: true, ..self.outlet }, ..self }
+    }
+
     /// Closes the queue, waits for what is in it but at most `patience`, and tells how the sink ended.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
-//! Sources: anything that yields wire records. The live kernel is one; a recording would be another.
+//! Sources: anything that yields wire records. The live kernel is one, a capture of it another.
 //! /proc and rtnetlink yield what was there before, once; pollers look at what no hook tells (`poll/`).
 
 use std::io;
 
+pub mod capture;
 pub mod poll;
 pub mod ring;
 pub mod seed;

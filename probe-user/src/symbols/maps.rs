@@ -75,7 +75,7 @@ pub fn of_process(pid: u32) -> io::Result<Vec<Mapping>> {
 }
 
 /// The mapping in a line, if it holds code.
-fn mapping_in(line: &str) -> Option<Mapping> {
+pub(crate) fn mapping_in(line: &str) -> Option<Mapping> {
     let mut rest = line;
     let mut word = || {
         let (word, after) = rest.trim_start_matches(' ').split_once(' ')?;

@@ -21,9 +21,9 @@ use crate::supervise::Supervisor;
 
 pub(crate) mod bytes;
 pub(crate) mod elf;
-mod go;
-mod maps;
-mod stack;
+pub(crate) mod go;
+pub(crate) mod maps;
+pub(crate) mod stack;
 mod varint;
 mod worker;
 

@@ -16,7 +16,7 @@ use crate::{
     scarce,
 };
 
-mod cmdline;
+pub(crate) mod cmdline;
 pub mod proc;
 
 use proc::{Absent, Proc};

@@ -73,6 +73,12 @@ impl Proc {
         Self { root: candidates.into_iter().find(|root| initial(root)) }
     }
 
+    /// None: nothing is known of any process.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self { root: None }
+    }
+
     /// The one at a path.
     #[cfg(test)]
     pub fn at(root: &Path) -> Self {
@@ -136,7 +142,7 @@ impl Proc {
 
 /// The name may hold spaces and brackets, so the fields count from its last bracket: the third is
 /// the state, the fourth the parent, the 22nd the start.
-fn stat_in(stat: &[u8]) -> Option<Stat> {
+pub(crate) fn stat_in(stat: &[u8]) -> Option<Stat> {
     let begins = stat.iter().position(|byte| *byte == b'(')? + 1;
     let ends = stat.iter().rposition(|byte| *byte == b')')?;
     let rest = std::str::from_utf8(stat.get(ends + 1..)?).ok()?;

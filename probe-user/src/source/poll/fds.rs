@@ -21,8 +21,8 @@ use crate::{
     scarce,
 };
 
-mod kinds;
-mod process;
+pub(crate) mod kinds;
+pub(crate) mod process;
 mod sockets;
 
 /// Processes looked at in a round; the next round begins with the first that was left out.
@@ -104,7 +104,7 @@ impl FdPoller {
         let limit = process::soft_limit(&directory);
         let context = Context { at, pid, tid: pid, comm: stat.comm, ..Context::default() };
         let fds = ProcessFds { start: stat.start, open, limit, kinds: None };
-        Some(Event { context, sum: None, body: Body::Polled(Fact::ProcessFds(fds)) })
+        Some(Event::polled(context, Fact::ProcessFds(fds)))
     }
 
     fn is_suspect(&self, fds: &ProcessFds) -> bool {

@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde::{Deserialize, Deserializer, de::Error};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::{
     config::Config,
-    event::{Body, BootNs, Context, Event, Fact},
+    event::{BootNs, Context, Event, Fact},
     findings::clock::boot_now,
     scarce::{self, Want},
     supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
-mod fds;
+pub(crate) mod fds;
 mod node;
 mod pids;
 pub mod rtnl;
@@ -62,9 +63,22 @@ fn pollers(config: &Config) -> Vec<Box<dyn Poller>> {
     ]
 }
 
+/// A poller's name.
+pub type Name = &'static str;
+
+/// Reads a poller's name; one that there is.
+///
+/// # Errors
+/// When no poller is called so.
+pub fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Name, D::Error> {
+    let name = String::deserialize(from)?;
+    let known = NAMES.iter().find(|known| **known == name);
+    known.copied().ok_or_else(|| D::Error::custom("no poller is called so"))
+}
+
 /// An event for a fact about the whole node.
 pub fn of_node(at: BootNs, fact: Fact) -> Event {
-    Event { context: Context { at, ..Context::default() }, sum: None, body: Body::Polled(fact) }
+    Event::polled(Context { at, ..Context::default() }, fact)
 }
 
 /// The near end of the pollers' thread.
@@ -152,6 +166,7 @@ fn work(pollers: Vec<Box<dyn Poller>>, to: &Sender<Vec<Event>>, beat: &Heartbeat
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Body;
     use crate::event::NodeTasks;
 
     #[test]

@@ -246,7 +246,7 @@ fn record(at: BootNs, holder: Holder, socket: u64, listed: Listed) -> NetlinkRec
 
 /// Protocol and inode in a row of /proc/net/netlink: columns 2 and 10 of `netlink_native_seq_show`
 /// in net/netlink/af_netlink.c, the same from 5.10 to 7.2.
-fn row(line: &str) -> Option<(u32, u64)> {
+pub(crate) fn row(line: &str) -> Option<(u32, u64)> {
     let mut columns = line.split_ascii_whitespace();
     Some((columns.nth(1)?.parse().ok()?, columns.nth(7)?.parse().ok()?))
 }

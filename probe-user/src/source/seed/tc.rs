@@ -26,7 +26,7 @@ use crate::{
     supervise::{End, Part, Supervisor, Turns, heartbeat::Heartbeat},
 };
 
-mod namespaces;
+pub(crate) mod namespaces;
 mod records;
 
 use namespaces::Namespaces;

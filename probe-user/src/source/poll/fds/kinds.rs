@@ -118,7 +118,7 @@ const FILE: &str = "file";
 const DELETED: &str = "deleted file";
 
 /// The kind of a link in /proc/PID/fd that is no socket (proc_pid_fd(5)).
-fn kind_of(link: &str) -> Cow<'static, str> {
+pub(crate) fn kind_of(link: &str) -> Cow<'static, str> {
     if let Some(name) = link.strip_prefix("anon_inode:") {
         // `[eventfd]`, `bpf-map`, `kvm-vcpu:3`.
         let name = name.trim_start_matches('[').trim_end_matches(']');

@@ -62,7 +62,7 @@ fn read<'a>(path: &Path, into: &'a mut [u8; LONGEST]) -> Option<&'a [u8]> {
 
 /// Fields 2 and 22 of proc_pid_stat(5). The name may hold spaces and brackets, so the fields behind
 /// it count from its last bracket.
-fn stat_in(text: &[u8]) -> Option<Stat> {
+pub(crate) fn stat_in(text: &[u8]) -> Option<Stat> {
     let begins = text.iter().position(|byte| *byte == b'(')?;
     let ends = text.iter().rposition(|byte| *byte == b')')?;
     let mut comm = [0; COMM_LEN];
@@ -74,7 +74,7 @@ fn stat_in(text: &[u8]) -> Option<Stat> {
 }
 
 /// The line `Max open files  SOFT  HARD  files` of proc_pid_limits(5).
-fn soft_limit_in(text: &[u8]) -> Option<u64> {
+pub(crate) fn soft_limit_in(text: &[u8]) -> Option<u64> {
     let line =
         text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"Max open files"))?;
     std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()

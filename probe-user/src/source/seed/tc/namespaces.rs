@@ -102,7 +102,7 @@ fn mounts(mountinfo: &Path, root: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// The mount point in a line of proc_pid_mountinfo(5), if a network namespace is mounted there: its
 /// root is then `net:[4026532201]`.
-fn mount_point(line: &[u8]) -> Option<PathBuf> {
+pub(crate) fn mount_point(line: &[u8]) -> Option<PathBuf> {
     let mut columns = line.split(|byte| *byte == b' ').skip(3);
     let root = str::from_utf8(columns.next()?).ok()?;
     number::<u32>(root, "net")?;
