@@ -82,8 +82,8 @@ impl Offsets {
 
     /// Looks every field up in a file's BTF: raw, as [`VMLINUX`] is, or the `.BTF` section of an ELF
     /// file. Whether it is of the running kernel (`release`) is told by where its per-CPU variables
-    /// are; a build that differs in structures alone, or a kernel that hides its addresses, is not
-    /// recognised.
+    /// are; not recognised is a build that differs in structures alone, and none where the file lists no
+    /// such variables or the kernel hides its addresses.
     ///
     /// # Errors
     /// [`FieldsError`]: names the file and what is wrong with it.
@@ -103,9 +103,9 @@ impl Offsets {
             }
             Verdict::Unknown => {
                 log::warn!(
-                    "--btf {}: whether it is of this very kernel cannot be told, as /proc/kallsyms \
-                     tells no addresses of its variables (kernel.kptr_restrict, \
-                     CONFIG_KALLSYMS_ALL); wrong BTF makes findings wrong",
+                    "--btf {}: whether it is of this very kernel cannot be told: the file lists too few \
+                     per-CPU variables (that of 5.10 has none), or /proc/kallsyms hides where they \
+                     are; wrong BTF makes findings wrong",
                     path.display()
                 );
                 Ok(offsets)

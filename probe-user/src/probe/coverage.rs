@@ -125,8 +125,10 @@ impl Coverage {
     /// What can be done about it, a sentence each.
     #[must_use]
     pub fn todo(&self) -> Vec<String> {
-        let all: BTreeSet<_> =
-            self.refusals.iter().map(|(_, refusal)| refusal.todo().into_owned()).collect();
+        // A rung that the hook does not have is nothing to work on.
+        let refusals = self.refusals.iter().map(|(_, refusal)| refusal);
+        let real = refusals.filter(|refusal| self.asked_for || **refusal != Refusal::NoSuchRung);
+        let all: BTreeSet<_> = real.map(|refusal| refusal.todo().into_owned()).collect();
         all.into_iter().collect()
     }
 }

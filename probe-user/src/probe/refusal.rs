@@ -121,8 +121,8 @@ impl Refusal {
                 "nothing: a lower rung does not need it; newer kernels may allow it"
             }
             Self::NotTraceable(_) => {
-                "nothing, unless the kernel is yours to build: it was built so that this function \
-                 cannot be traced"
+                "set kernel.ftrace_enabled to 1 if it is 0; else nothing: the kernel was built so that \
+                 this function cannot be traced"
             }
             Self::NoFunction(_) | Self::FunctionChanged { .. } | Self::FunctionAmbiguous(_) => REPORT,
             Self::NoTracepoint(..) => {
