@@ -5,6 +5,7 @@ use std::ffi::CString;
 use std::mem;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -18,12 +19,15 @@ use super::{Ack, fd::limit_fds, stay};
 use crate::clock::Moment;
 use crate::props::netns;
 
+/// A storm ends after this long with whatever it did: an emulated guest may take a millisecond a clone.
+const LONGEST: Duration = Duration::from_secs(10);
+
 /// Ask for tasks in a full cgroup, as fast as it goes.
 #[derive(Args)]
 pub struct ForkFlood {
     #[command(flatten)]
     place: Place,
-    /// How many times.
+    /// How many times at most.
     #[arg(long)]
     count: u64,
 }
@@ -31,7 +35,7 @@ pub struct ForkFlood {
 /// Open and close netlink sockets as fast as it goes, then hold some.
 #[derive(Args)]
 pub struct NetlinkFlood {
-    /// How many are closed again.
+    /// How many are closed again, at most.
     #[arg(long)]
     churn: u64,
     /// How many are held.
@@ -48,7 +52,7 @@ pub struct TcFlood {
     /// The interface.
     #[arg(long)]
     dev: CString,
-    /// How many times.
+    /// How many times at most.
     #[arg(long)]
     count: u64,
 }
@@ -58,12 +62,13 @@ pub fn fork(args: &ForkFlood) -> Result<()> {
     args.place.enter()?;
     let mut stack = [0; 1_024];
     Ack::FirstBadAct { at: Moment::now() }.send()?;
-    for number in 0..args.count {
+    let count = storm(args.count, || {
         let error = clone_bare(&mut stack).err();
         let refused = error.as_ref().is_some_and(|e| e.raw_os_error() == Some(libc::EAGAIN));
-        ensure!(refused, "clone {number} was not refused for want of room: {error:?}");
-    }
-    Ack::Done { count: args.count }.send()?;
+        ensure!(refused, "a clone was not refused for want of room: {error:?}");
+        Ok(())
+    })?;
+    Ack::Done { count }.send()?;
     stay()
 }
 
@@ -71,11 +76,9 @@ pub fn fork(args: &ForkFlood) -> Result<()> {
 pub fn netlink(args: &NetlinkFlood) -> Result<()> {
     limit_fds(args.hold + 64)?;
     Ack::FirstBadAct { at: Moment::now() }.send()?;
-    for _ in 0..args.churn {
-        drop(route_socket()?);
-    }
+    let closed = storm(args.churn, || route_socket().map(drop))?;
     let held = (0..args.hold).map(|_| route_socket()).collect::<Result<Vec<_>>>()?;
-    Ack::Done { count: 2 * args.churn + held.len() as u64 }.send()?;
+    Ack::Done { count: 2 * closed + held.len() as u64 }.send()?;
     stay()
 }
 
@@ -90,12 +93,23 @@ pub fn tc(args: &TcFlood) -> Result<()> {
     ensure!(index != 0, "there is no interface {:?}", args.dev);
     let socket = route_socket()?;
     Ack::FirstBadAct { at: Moment::now() }.send()?;
-    for _ in 0..args.count {
+    let count = storm(args.count, || {
         ask(&socket, &clsact(RTM_NEWQDISC, CREATE_EXCLUSIVE, index))?;
-        ask(&socket, &clsact(RTM_DELQDISC, 0, index))?;
-    }
-    Ack::Done { count: 2 * args.count }.send()?;
+        ask(&socket, &clsact(RTM_DELQDISC, 0, index))
+    })?;
+    Ack::Done { count: 2 * count }.send()?;
     stay()
+}
+
+/// Does something again and again; how often.
+fn storm(most: u64, mut each: impl FnMut() -> Result<()>) -> Result<u64> {
+    let began = Instant::now();
+    let mut done = 0;
+    while done < most && began.elapsed() < LONGEST {
+        each()?;
+        done += 1;
+    }
+    Ok(done)
 }
 
 fn route_socket() -> Result<OwnedFd> {
