@@ -23,7 +23,7 @@ const NAMESPACES: u64 = 60;
 /// Pairs of interfaces that stay in each as long as it does; one more goes before.
 const LINKS: u64 = 8;
 /// One in so many pairs gets a clsact and two filters.
-const FILTERS_EVERY: u64 = 3;
+const FILTERS_EVERY: u64 = 8;
 /// Requests that attach these.
 const REQUESTS: u64 = 3;
 
