@@ -32,6 +32,8 @@ mod unprivileged;
 pub enum Ack {
     /// The first thing the agent may find fault with was done.
     FirstBadAct { at: Moment },
+    /// It goes on, and has done this much.
+    Busy { done: u64 },
     /// All was done, this many times.
     Done { count: u64 },
 }

@@ -1,4 +1,4 @@
-//! The guest's root: iproute2, busybox and their libraries from Debian, as one cpio archive.
+//! The guest's root: bpftool, iproute2, busybox and their libraries from Debian, as one cpio archive.
 
 use std::{
     collections::BTreeMap,

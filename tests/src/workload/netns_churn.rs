@@ -14,7 +14,7 @@ pub struct Churn {
     /// How many namespaces.
     #[arg(long)]
     namespaces: u64,
-    /// How many pairs of interfaces come and go in each.
+    /// How many pairs of interfaces each has.
     #[arg(long)]
     links: u64,
     /// One in so many pairs gets filters.
@@ -29,17 +29,19 @@ pub fn run(args: &Churn) -> Result<()> {
         // SAFETY: no fd table is unshared.
         unsafe { unshare_unsafe(UnshareFlags::NEWNET) }.context("cannot leave the namespace")?;
         let mut rtnetlink = Rtnetlink::open()?;
+        // All go with the namespace, but one whose name is used again before.
+        let first = rtnetlink.add_veth("eth0")?;
+        rtnetlink.attach(first)?;
+        with_filters += 1;
+        rtnetlink.delete(first)?;
         for link in 0..args.links {
-            let index = rtnetlink.add_veth("eth0")?;
-            if (namespace * args.links + link) % args.filters_every == 0 {
+            let index = rtnetlink.add_veth(&format!("eth{link}"))?;
+            if (namespace * args.links + link).is_multiple_of(args.filters_every) {
                 rtnetlink.attach(index)?;
                 with_filters += 1;
             }
-            // The last one goes with the namespace.
-            if link + 1 < args.links {
-                rtnetlink.delete(index)?;
-            }
         }
+        Ack::Busy { done: namespace }.send()?;
     }
     Ack::Done { count: with_filters }.send()
 }
