@@ -84,6 +84,13 @@ pub fn is_guest() -> bool {
     Path::new(COMMAND_FILE).exists()
 }
 
+/// What follows such a word on the kernel's command line, if it is there.
+#[must_use]
+pub fn word(start: &str) -> Option<String> {
+    let words = fs::read_to_string("/proc/cmdline").ok()?;
+    words.split_whitespace().find_map(|word| word.strip_prefix(start)).map(str::to_owned)
+}
+
 /// Runs the guest from mounts to power-off. Returns only when the machine could not be stopped.
 ///
 /// # Errors
@@ -161,8 +168,7 @@ fn mount_one(kind: &str, target: &str) -> Result<()> {
 
 /// Hides the kernel's BTF when its command line says so.
 fn hide_btf() -> Result<()> {
-    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
-    if words.split_whitespace().any(|word| word == BTF_HIDDEN) {
+    if word(BTF_HIDDEN).is_some() {
         fs::copy(Path::new(BTF).join("vmlinux"), BTF_COPY).context("cannot copy the BTF")?;
         mount_one("tmpfs", BTF)?;
     }
@@ -172,9 +178,7 @@ fn hide_btf() -> Result<()> {
 /// Mounts cgroup v2 alone, or cgroup v1 as systemd does: with v2 without controllers beside it on a
 /// hybrid host.
 fn mount_cgroups() -> Result<()> {
-    let words = fs::read_to_string("/proc/cmdline").context("no /proc/cmdline")?;
-    let layout = words.split_whitespace().find_map(|word| word.strip_prefix(CGROUP_WORD));
-    let Some(layout) = layout else { return mount_one("cgroup2", CGROUPS) };
+    let Some(layout) = word(CGROUP_WORD) else { return mount_one("cgroup2", CGROUPS) };
     mount_one("tmpfs", CGROUPS)?;
     for controllers in CGROUPS_V1 {
         mount_v1(controllers, controllers);

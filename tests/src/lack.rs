@@ -6,6 +6,8 @@ use std::fs;
 use std::mem;
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::ensure;
+
 use crate::init;
 use crate::report::{Skip, SkipKind};
 use crate::scenario::Stage;
@@ -37,6 +39,13 @@ impl Lack {
         let none =
             fs::read_to_string(init::MODULES_FILE).is_ok_and(|modules| modules.trim().is_empty());
         none.then(|| Self::Module { release: release(), name: name.into() })
+    }
+
+    /// pids and memory on one cgroup v2 hierarchy; every guest has that unless it was booted otherwise.
+    pub fn one_hierarchy(there: bool) -> anyhow::Result<()> {
+        let must = init::is_guest() && init::word(init::CGROUP_WORD).is_none();
+        ensure!(there || !must, "this guest has cgroup v2 alone, and yet: {}", Self::OneHierarchy);
+        if there { Ok(()) } else { Err(Self::OneHierarchy.into()) }
     }
 
     /// A machine of our own, unless this is a guest.

@@ -92,6 +92,11 @@ fn fetch(series: &Series, into: &Path) -> Result<()> {
         match apt.download(&format!("fetching kernel {release}"), packages) {
             Ok(files) => {
                 extract(&files, into, &scratch)?;
+                // A guest without modules skips; it must not skip because something went wrong here.
+                let selected = fs::read_to_string(into.join(modules::ORDER))?;
+                if series.modules && selected.is_empty() {
+                    bail!("the packages of {release} hold none of the wanted modules");
+                }
                 fs::write(into.join(RELEASE_FILE), release)?;
                 fs::remove_dir_all(&scratch)?;
                 return Ok(());

@@ -45,6 +45,8 @@ Examples:
   cargo xtask demo                          the main incidents, found on a real kernel
   cargo xtask demo -o json | jq .summary    only the findings
   cargo xtask test                          all tests, on kernels 5.10, 6.1 and 7.2
+  cargo xtask matrix --kernel 6.18          all of it on one kernel, each rung and kind of guest
+  cargo xtask docs --hooks                  the table of hooks, from a guest of each kernel
   cargo xtask run -- doctor                 what this host's kernel allows
   cargo xtask vm 7.2 -- uname -a            one command in a guest
 

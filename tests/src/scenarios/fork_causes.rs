@@ -1,6 +1,6 @@
 //! Forks refused for other reasons than a cgroup's limit: the errno is often the same, the cause is not.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::expect::Expectation;
 use crate::finding::Severity;
@@ -69,7 +69,9 @@ fn pid_ns_max(_: &Stage) -> Result<Played> {
 }
 
 fn memory(_: &Stage) -> Result<Played> {
-    let cgroup = PidsCgroup::with_memory(ROOM)?.ok_or(Lack::OneHierarchy)?;
+    let cgroup = PidsCgroup::with_memory(ROOM)?;
+    Lack::one_hierarchy(cgroup.is_some())?;
+    let cgroup = cgroup.context("no cgroup")?;
     let (path, failures) = (cgroup.path().display().to_string(), FAILURES.to_string());
     let args = ["fork-memory", "--cgroup", &path, "--failures", &failures];
     let mut victim = Actor::start("batch-job", args)?;
@@ -85,10 +87,8 @@ fn memory(_: &Stage) -> Result<Played> {
 fn into_cgroup(stage: &Stage) -> Result<Played> {
     const MAX: u32 = 8;
     let (own, full) = (PidsCgroup::create(ROOM)?, PidsCgroup::create(MAX)?);
-    if !full.is_v2() {
-        // clone3 takes cgroups of v2 only.
-        return Err(Lack::OneHierarchy.into());
-    }
+    // clone3 takes cgroups of v2 only.
+    Lack::one_hierarchy(full.is_v2())?;
     let into = ["--into".into(), full.path().into()];
     let (mut daemon, since) = fork_fail("runc", FAILURES, &own, "into-cgroup", &into)?;
     daemon.done()?;
