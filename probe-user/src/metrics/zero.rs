@@ -1,0 +1,58 @@
+//! Every series that can be known beforehand, at zero: a rate over one that is not there is no alarm.
+
+use super::Metrics;
+use crate::{
+    decode::DecodeError,
+    enrich::misses::Lookup,
+    event::Fact,
+    findings::Severity,
+    signals::{SIGNALS, fork, netlink, tc},
+    sinks::{self, persist::Reason, stdout},
+    source::{capture::Captured, poll},
+    symbols::Outcome,
+};
+
+impl Metrics {
+    pub(super) fn start_at_zero(&self) {
+        for reason in DecodeError::LABELS {
+            self.decode_errors.with_label_values(&[reason]);
+        }
+        for signal in [&tc::SIGNAL, &netlink::SIGNAL] {
+            self.seeded.with_label_values(&[signal.name]);
+        }
+        for signal in [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL] {
+            self.summed.with_label_values(&[signal.name]);
+        }
+        for outcome in Outcome::LABELS {
+            self.symbolized.with_label_values(&[outcome]);
+        }
+        for outcome in Captured::LABELS {
+            self.captured.with_label_values(&[outcome]);
+        }
+        for lookup in Lookup::ALL {
+            self.enrich_misses.with_label_values(&[lookup.label()]);
+        }
+        for outcome in sinks::OUTCOMES {
+            self.sink_findings.with_label_values(&[stdout::NAME, outcome]);
+        }
+        for reason in Reason::LABELS {
+            self.sink_failures.with_label_values(&[stdout::NAME, reason]);
+        }
+        for fact in Fact::LABELS {
+            self.polled.with_label_values(&[fact]);
+        }
+        for poller in poll::NAMES {
+            self.poll_failures.with_label_values(&[poller]);
+        }
+        for signal in SIGNALS {
+            for (_, kind) in signal.kinds {
+                self.events.with_label_values(&[signal.name, kind]);
+            }
+            for rule in signal.rules {
+                for severity in Severity::ALL {
+                    self.findings.with_label_values(&[rule.name, severity.name()]);
+                }
+            }
+        }
+    }
+}

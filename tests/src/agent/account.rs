@@ -1,0 +1,99 @@
+//! What the agent tells of itself in its metrics.
+
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Result, anyhow, ensure};
+
+use super::{Agent, POLL};
+use crate::HANG_GUARD;
+use crate::interrupt;
+use crate::metrics::{self, Account, SIGNALS};
+
+impl Agent {
+    /// Events of a signal the agent has taken in so far; rounds, when it is a polled one.
+    pub fn events(&self, signal: &str) -> Result<u64> {
+        let text = self.scrape()?;
+        let round = format!("{signal}_round");
+        let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
+        let account = Account::of(&text, signal);
+        Ok(rounds + account.decoded + account.summed)
+    }
+
+    /// Whether its metrics say that a hook uses this rung.
+    pub fn uses_rung(&self, signal: &str, hook: &str, rung: &str) -> Result<bool> {
+        let labels = [("signal", signal), ("hook", hook), ("rung", rung)];
+        Ok(metrics::sum(&self.scrape()?, "nodeprobe_signal_coverage", &labels) == 1)
+    }
+
+    /// What became of a signal's events.
+    pub fn account(&self, signal: &str) -> Result<Account> {
+        Ok(Account::of(&self.scrape()?, signal))
+    }
+
+    /// Where its metrics are.
+    #[must_use]
+    pub fn metrics_url(&self) -> Option<&str> {
+        self.ready.metrics_url.as_deref()
+    }
+
+    /// Sums the samples of one of its metrics that carry all of these labels.
+    pub fn metric(&self, metric: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        Ok(metrics::sum(&self.scrape()?, metric, labels))
+    }
+
+    /// The sample of one of its metrics whose only label is the signal.
+    pub fn of_signal(&self, name: &str, signal: &str) -> Result<f64> {
+        let value = metrics::value(&self.scrape()?, name, signal);
+        value.ok_or_else(|| anyhow!("there is no {name} of {signal}{}", self.log_tail()))
+    }
+
+    fn scrape(&self) -> Result<String> {
+        let url = self.ready.metrics_url.as_ref();
+        let url = url
+            .ok_or_else(|| anyhow!("the ready line names no metrics address{}", self.log_tail()))?;
+        metrics::scrape(url).map_err(|error| anyhow!("{error:#}{}", self.log_tail()))
+    }
+
+    /// Waits until the agent accounts for every event of every signal: seen by the kernel's hooks is
+    /// delivered, suppressed or lost, and delivered is decoded.
+    pub fn reconciles(&self) -> Result<()> {
+        let deadline = Instant::now() + HANG_GUARD;
+        loop {
+            interrupt::check()?;
+            let text = self.scrape()?;
+            let open = SIGNALS
+                .map(|signal| (signal, Account::of(&text, signal)))
+                .into_iter()
+                .find(|(_, account)| !account.reconciles());
+            let Some((signal, account)) = open else {
+                return Ok(());
+            };
+            // Events may be on their way between two reads; an account that is wrong stays wrong.
+            ensure!(
+                Instant::now() < deadline,
+                "the agent's account of {signal} does not add up: {account:?}{}",
+                self.log_tail()
+            );
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until the agent has taken in that many events of a signal.
+    pub fn has_seen(&self, signal: &str, least: u64) -> Result<()> {
+        let deadline = Instant::now() + HANG_GUARD;
+        loop {
+            interrupt::check()?;
+            let seen = self.events(signal)?;
+            if seen >= least {
+                return Ok(());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the agent is blind: {seen} of at least {least} {signal} events{}",
+                self.log_tail()
+            );
+            thread::sleep(POLL);
+        }
+    }
+}
