@@ -26,7 +26,7 @@ enum Command {
     List,
     /// Play scenarios, each with an agent of its own.
     Run {
-        /// Names of scenarios; all when none is given.
+        /// Names of scenarios; all when none is given. The doctor alone: "doctor".
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -117,5 +117,5 @@ fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {
         scenario::find(name)
             .with_context(|| format!("there is no scenario {name}; there are {}", known()))
     };
-    names.iter().map(named).collect()
+    names.iter().filter(|name| *name != doctor::NAME).map(named).collect()
 }
