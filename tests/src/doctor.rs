@@ -11,7 +11,10 @@ use crate::report::{Line, Verdict};
 use crate::session::Setup;
 
 /// Name of the verdict.
-const NAME: &str = "doctor";
+pub const NAME: &str = "doctor";
+
+/// What the agent ends with where no hook works at all.
+const NOTHING_TO_SEE: &str = "no hook could be attached";
 
 /// The rungs there are, best first, as `--rung` takes them.
 pub const RUNGS: &[&str] = &["fexit", "kprobe", "tracepoint"];
@@ -111,7 +114,15 @@ fn check(setup: &Setup) -> Result<String> {
     let expected = Some(i32::from(!all));
     ensure!(status.code() == expected, "{status} where covered is {all}");
 
-    let agent = Agent::start(&setup.nodeprobe, "", &setup.agent_args, &setup.stage.reporter)?;
+    let (count, forced) = (report.hooks.len(), setup.stage.rung.clone());
+    setup.stage.reporter.line(&Line::Hooks(Hooks { forced, hooks: report.hooks.clone() }));
+    let agent = Agent::start(&setup.nodeprobe, "", &setup.agent_args, &setup.stage.reporter);
+    if report.hooks.iter().all(|hook| hook.rung.is_none()) {
+        let refusal = agent.err().map(|error| format!("{error:#}")).unwrap_or_default();
+        ensure!(refusal.contains(NOTHING_TO_SEE), "no hook works, and the agent says: {refusal}");
+        return Ok("no hook works, and the agent says so at once".to_owned());
+    }
+    let agent = agent?;
     for hook in &report.hooks {
         let (name, rung) = (format!("{}/{}", hook.signal, hook.hook), hook.rung_name());
         let used = agent.uses_rung(&hook.signal, &hook.hook, rung)?;
@@ -125,8 +136,5 @@ fn check(setup: &Setup) -> Result<String> {
     }
     let findings = agent.stop()?;
     ensure!(findings.is_empty(), "a finding while nothing happened: {}", findings[0]);
-    let said = format!("{} hooks on the rungs that were foretold", report.hooks.len());
-    let hooks = Hooks { forced: setup.stage.rung.clone(), hooks: report.hooks };
-    setup.stage.reporter.line(&Line::Hooks(hooks));
-    Ok(said)
+    Ok(format!("{count} hooks on the rungs that were foretold"))
 }

@@ -28,7 +28,8 @@ enum Command {
     List,
     /// Play scenarios and trials, each with an agent of its own.
     Run {
-        /// Names of scenarios and trials; all that need no guest of their own when none is given.
+        /// Names of scenarios and trials; all that need no guest of their own when none is given. The
+        /// doctor alone: "doctor".
         names: Vec<String>,
         #[command(flatten)]
         setup: SetupArgs,
@@ -131,7 +132,7 @@ fn choose(names: &[String]) -> Result<Chosen> {
         ));
     }
     let (mut scenarios, mut trials) = Chosen::default();
-    for name in names {
+    for name in names.iter().filter(|name| *name != doctor::NAME) {
         match (scenario::find(name), trial::find(name)) {
             (Some(scenario), _) => scenarios.push(scenario),
             (None, Some(trial)) => trials.push(trial),

@@ -10,7 +10,10 @@ use std::{
 };
 
 use anyhow::Result;
-use scenarios::report::{Done, Verdict};
+use scenarios::{
+    doctor,
+    report::{Done, Verdict},
+};
 
 use crate::{artifacts::Artifacts, hooks, kernel, report, rootfs};
 
@@ -78,7 +81,7 @@ impl GuestRun {
         let agent_args: Vec<&str> = self.variant.agent_args.iter().copied().chain(rung).collect();
         let mut words = vec!["run"];
         match &self.variant.blind {
-            Some(blind) => words.extend(blind.plays),
+            Some(blind) => words.extend([doctor::NAME].iter().chain(blind.plays)),
             None => words.extend(self.scenarios.iter().map(String::as_str)),
         }
         let variant = self.variant;
