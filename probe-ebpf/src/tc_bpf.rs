@@ -15,7 +15,6 @@ use probe_common::{
 };
 
 use crate::{
-    budget::{self, Class, Keep, mix},
     globals::offset,
     kernel::{bpf, copy_str, net, read_at, task},
     output,
@@ -56,21 +55,20 @@ fn lost(reason: u32) {
 
 #[inline(always)]
 fn send(change: &Change, ret: i32) {
-    let (ifindex, net) = match net::of_device(change.device) {
-        Some(place) if change.device != 0 => place,
-        _ => (change.ifindex, task::net().unwrap_or(0)),
-    };
-    let (subject, class) = budget_of(change, ifindex, net, ret);
-    budget::emit::<TcBpfRecord>(subject, class, |record| {
+    output::emit::<TcBpfRecord>(kind::TC_BPF_ATTACH, |record| {
         record.operation = change.operation;
         record.point = change.point;
         record.ret = ret;
-        record.ifindex = ifindex;
+        record.ifindex = change.ifindex;
         record.replaced_id = change.replaced_id;
+        let mut net = task::net().unwrap_or(0);
         if change.device == 0 {
-            let _ = net::ifname(&mut record.ifname, net, ifindex);
-        } else if let Some(name) = offset(f::NET_DEVICE_NAME) {
-            copy_str(&mut record.ifname, change.device + name);
+            let _ = net::ifname(&mut record.ifname, net, change.ifindex);
+        } else if let Some((ifindex, of_device)) = net::of_device(change.device) {
+            (record.ifindex, net) = (ifindex, of_device);
+            if let Some(name) = offset(f::NET_DEVICE_NAME) {
+                copy_str(&mut record.ifname, change.device + name);
+            }
         }
         record.header.netns = net::inum(net);
         record.netns_cookie = net::cookie(net);
@@ -88,18 +86,6 @@ fn send(change: &Change, ret: i32) {
         output::copy_comm(&mut record.header);
         let _ = task::copy_parent(&mut record.parent_tgid, &mut record.parent_comm);
     });
-}
-
-/// Who pays for the record, an attach point, and what it has in common with others.
-#[inline(always)]
-fn budget_of(change: &Change, ifindex: i32, net: u64, ret: i32) -> (u64, Class) {
-    let point = (change.point as u64) << 32 | ifindex as u32 as u64;
-    let subject = mix(mix(kind::TC_BPF_ATTACH as u64, net), point);
-    // A new link's fd says nothing.
-    let answer = if ret < 0 { ret as u32 } else { 0 };
-    let what = mix(subject, (change.operation as u64) << 32 | answer as u64);
-    let (digest, keep) = (mix(what, change.program), Keep::Last);
-    (subject, Class { kind: kind::TC_BPF_ATTACH, digest, keep })
 }
 
 /// Keeps a change until it is answered (kprobe rung: arguments are gone at return).
