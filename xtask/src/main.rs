@@ -10,7 +10,6 @@ mod guest;
 mod initrd;
 mod kernel;
 mod leakers;
-mod miri;
 mod mirror;
 mod modules;
 mod paths;
@@ -43,6 +42,7 @@ Examples:
   cargo xtask demo -o json | jq .summary    only the findings
   cargo xtask test                          all tests, on kernels 5.10, 6.1 and 7.2
   cargo xtask run -- doctor                 what this host's kernel allows
+  cargo xtask fuzz --seconds 600            look for bytes that do harm
   cargo xtask vm 7.2 -- uname -a            one command in a guest
 
 Environment:
@@ -65,14 +65,12 @@ enum Task {
     },
     /// Plays the main incidents in a guest and shows the agent finding them
     Demo(demo::Demo),
-    /// Runs all tests: unit, object, on this host and in guests
+    /// Runs all tests: unit, object, fuzz, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
     Fuzz(fuzz::Fuzz),
-    /// Runs what it can of the unit tests in Miri, which finds undefined behaviour
-    Miri,
     /// Writes docs/rules.md from the rules
     Docs,
     /// Checks formatting, lints and file lengths
@@ -110,7 +108,6 @@ fn run(cli: Cli) -> Result<i32> {
         }
         Task::Vm(vm) => return vm.run(),
         Task::Fuzz(fuzz) => return fuzz.run(),
-        Task::Miri => miri::tests()?,
         Task::Docs => docs::write()?,
         Task::Demo(demo) => return demo.run(),
         Task::Test(test) => return Ok(test.run()),
