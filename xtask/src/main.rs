@@ -12,7 +12,6 @@ mod initrd;
 mod kernel;
 mod leakers;
 mod matrix;
-mod miri;
 mod mirror;
 mod modules;
 mod paths;
@@ -48,6 +47,7 @@ Examples:
   cargo xtask matrix --kernel 6.18          all of it on one kernel, each rung and kind of guest
   cargo xtask docs --hooks                  the table of hooks, from a guest of each kernel
   cargo xtask run -- doctor                 what this host's kernel allows
+  cargo xtask fuzz --seconds 600            look for bytes that do harm
   cargo xtask vm 7.2 -- uname -a            one command in a guest
 
 Environment:
@@ -70,7 +70,7 @@ enum Task {
     },
     /// Plays the main incidents in a guest and shows the agent finding them
     Demo(demo::Demo),
-    /// Runs all tests: unit, object, on this host and in guests
+    /// Runs all tests: unit, object, fuzz, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
     /// Plays every scenario on every kernel and rung, and in guests of every kind; takes hours
@@ -83,8 +83,6 @@ enum Task {
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
     Fuzz(fuzz::Fuzz),
-    /// Runs what it can of the unit tests in Miri, which finds undefined behaviour
-    Miri,
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -121,7 +119,6 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Vm(vm) => return vm.run(),
         Task::Docs(docs) => docs.write()?,
         Task::Fuzz(fuzz) => return fuzz.run(),
-        Task::Miri => miri::tests()?,
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
         Task::Test(test) => return Ok(test.run()),

@@ -34,8 +34,17 @@ pub struct Blind {
     pub why: &'static str,
     /// What needs no hook, and is played.
     pub plays: &'static [&'static str],
-    /// Whether any hook may work at all.
-    hooks: bool,
+    /// What may work nevertheless.
+    left: Left,
+}
+
+/// What is left of the hooks.
+#[derive(Debug, Eq, PartialEq)]
+enum Left {
+    /// Those that are not on the best rung.
+    Lower,
+    /// One, as `signal/hook`.
+    Only(&'static str),
 }
 
 /// An ordinary guest.
@@ -62,9 +71,9 @@ pub static ALL: &[Variant] = &[
         append: "lockdown=confidentiality",
         blind: Some(Blind {
             why: "BPF may not read the memory of a kernel locked down for confidentiality",
-            // Without any hook the agent does not start.
-            plays: &[],
-            hooks: false,
+            plays: POLLED,
+            // It reads nothing but its arguments, and does not know the cause.
+            left: Left::Only("fork/clone"),
         }),
         ..PLAIN
     },
@@ -74,7 +83,7 @@ pub static ALL: &[Variant] = &[
         blind: Some(Blind {
             why: "without BTF no field of the kernel is known",
             plays: POLLED,
-            hooks: true,
+            left: Left::Lower,
         }),
         ..PLAIN
     },
@@ -110,10 +119,10 @@ impl Variant {
 impl Blind {
     /// Whether the agent is blind indeed: where it sees, the scenarios must be played.
     pub fn verdict(&self, said: &Hooks) -> Verdict {
-        let sees = |hook: &&Hook| match hook.rung.as_deref() {
-            Some("fexit") => true,
-            Some(_) => !self.hooks,
-            None => false,
+        let sees = |hook: &&Hook| match (hook.rung.as_deref(), &self.left) {
+            (None, _) => false,
+            (Some(rung), Left::Lower) => rung == "fexit",
+            (Some(_), Left::Only(name)) => format!("{}/{}", hook.signal, hook.hook) != *name,
         };
         let (pass, detail) = match said.hooks.iter().find(sees) {
             Some(Hook { signal, hook, rung, .. }) => {
