@@ -7,6 +7,20 @@ fn birthplace() -> u32 {
     std::hint::black_box(7)
 }
 
+// Code with no call before it, wherever the linker puts it.
+std::arch::global_asm!(
+    ".pushsection .text.no_call_before, \"ax\"",
+    ".skip 16, 0x90",
+    ".type no_call_before, @function",
+    "no_call_before: ret",
+    ".size no_call_before, 1",
+    ".popsection",
+);
+
+unsafe extern "C" {
+    fn no_call_before();
+}
+
 fn traced(pid: u32, addresses: &[u64], caller: u64) -> (Trace, Vec<Outcome>) {
     let outcomes = RefCell::new(Vec::new());
     let trace = trace(pid, addresses, caller, |outcome| outcomes.borrow_mut().push(outcome));
@@ -32,8 +46,8 @@ fn what_is_no_code_ends_the_stack_and_a_wrong_guess_is_left_out() {
         let (trace, _) = traced(std::process::id(), addresses, caller);
         assert_eq!(trace.frames.len(), 1, "{trace:?}");
     }
-    // Its first byte is in the program, but no call stands before it.
-    let (trace, _) = traced(std::process::id(), &[code], code);
+    let no_return = no_call_before as unsafe extern "C" fn() as usize as u64;
+    let (trace, _) = traced(std::process::id(), &[code], no_return);
     assert_eq!(trace.frames.len(), 1, "{trace:?}");
 }
 
