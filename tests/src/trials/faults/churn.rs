@@ -5,7 +5,6 @@ use anyhow::{Result, ensure};
 use super::watched::Watched;
 use crate::expect::Expectation;
 use crate::props::actor::Actor;
-use crate::props::veth::Veth;
 use crate::session::Setup;
 use crate::trial::Trial;
 
@@ -46,14 +45,7 @@ fn check(setup: &Setup) -> Result<String> {
     let tracked = agent.agent.metric("nodeprobe_tracked", &[("signal", "tc")])?;
     let evicted = agent.agent.metric("nodeprobe_evicted_total", &[("signal", "tc")])?;
 
-    let veth = Veth::create()?;
-    for rule in ["tc-rewrite-rate", "tc-asymmetry"] {
-        agent.may_say(veth.about(rule, "calico-node"));
-    }
-    let mut calico = veth.actor(&setup.stage, "calico-node", "tc-toggle", &[])?;
-    calico.first_bad_act()?;
-    agent.expect(veth.about("tc-handle-toggle", "calico-node"))?;
-    drop(calico);
+    agent.finds_a_toggle()?;
     ensure!(evicted == 0, "{evicted} things were forgotten for want of room");
     agent.end()?;
     let interfaces = 2 * 2 * NAMESPACES * (LINKS + 1);

@@ -10,7 +10,6 @@ use rustix::system::{delete_module, finit_module};
 use super::wait;
 use super::watched::Watched;
 use crate::init::MODULES_FILE;
-use crate::props::veth::Veth;
 use crate::session::Setup;
 use crate::trial::Trial;
 
@@ -28,7 +27,7 @@ const MODULES: [&str; 3] = ["cls_bpf", "sch_ingress", "veth"];
 
 fn check(setup: &Setup) -> Result<String> {
     let mut agent = Watched::start(setup, "")?;
-    toggle(&mut agent, setup)?;
+    agent.finds_a_toggle()?;
     let modules = loaded()?;
     for (name, _) in &modules {
         wait::until("a module cannot be unloaded", || unload(name))?;
@@ -38,7 +37,7 @@ fn check(setup: &Setup) -> Result<String> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
         finit_module(&file, c"", 0).with_context(|| format!("cannot load {name}"))?;
     }
-    toggle(&mut agent, setup)?;
+    agent.finds_a_toggle()?;
     agent.end()?;
     let names: Vec<&str> = modules.iter().map(|(name, _)| name.as_str()).collect();
     Ok(format!("{} went and came again", names.join(", ")))
@@ -64,16 +63,4 @@ fn unload(name: &str) -> Result<Option<String>> {
         Err(error @ (Errno::AGAIN | Errno::BUSY)) => Ok(Some(format!("{name}: {error}"))),
         Err(error) => Err(error).with_context(|| format!("cannot unload {name}")),
     }
-}
-
-/// Filters toggle on an interface, which is found; then both are gone.
-fn toggle(agent: &mut Watched, setup: &Setup) -> Result<()> {
-    let veth = Veth::create()?;
-    for rule in ["tc-rewrite-rate", "tc-asymmetry"] {
-        agent.may_say(veth.about(rule, "calico-node"));
-    }
-    let mut calico = veth.actor(&setup.stage, "calico-node", "tc-toggle", &[])?;
-    calico.first_bad_act()?;
-    agent.expect(veth.about("tc-handle-toggle", "calico-node"))?;
-    Ok(())
 }

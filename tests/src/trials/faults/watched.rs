@@ -8,6 +8,7 @@ use crate::agent::Agent;
 use crate::expect::Expectation;
 use crate::finding::Finding;
 use crate::interrupt;
+use crate::props::veth::Veth;
 use crate::report::Line;
 use crate::session::{MOST_RSS_KIB, Setup, no_false_alarm};
 
@@ -41,6 +42,18 @@ impl<'a> Watched<'a> {
         let arrival = self.agent.expect(&expected)?;
         self.may_say(expected);
         Ok(arrival.finding)
+    }
+
+    /// Filters toggle on an interface, which is found; then both are gone.
+    pub fn finds_a_toggle(&mut self) -> Result<()> {
+        let veth = Veth::create()?;
+        for rule in ["tc-rewrite-rate", "tc-asymmetry"] {
+            self.may_say(veth.about(rule, "calico-node"));
+        }
+        let mut calico = veth.actor(&self.setup.stage, "calico-node", "tc-toggle", &[])?;
+        calico.first_bad_act()?;
+        self.expect(veth.about("tc-handle-toggle", "calico-node"))?;
+        Ok(())
     }
 
     /// Whether it knows netlink sockets by their inode, and so those whose opening it did not see.
