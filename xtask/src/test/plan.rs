@@ -46,9 +46,9 @@ const TRIALS: &[&str] = &[
 /// One of each signal, quickly played.
 const OF_SIGNALS: &[&str] = &["tc-handle-toggle", "fork-pids-max", "netlink-before-agent"];
 
-/// All scenarios on each kernel's best rung; the trials on the newest; those of hooks on the lower rungs
-/// of the oldest and the newest, those of cgroups on the other hierarchies, one of each signal in guests
-/// that are small, wide, locked down or without BTF.
+/// All scenarios on the best rung of the oldest and the newest; the trials on the newest; those of hooks on
+/// the kernels between, and on the lower rungs of the oldest and the newest; those of cgroups on the
+/// other hierarchies; one of each signal in guests that are small, locked down or without BTF.
 pub fn guests(kernels: &[String]) -> Vec<GuestRun> {
     let (Some(first), Some(last)) = (kernels.first(), kernels.last()) else { return Vec::new() };
     let (first, last) = (GuestRun::new(first), GuestRun::new(last));
@@ -63,13 +63,18 @@ pub fn guests(kernels: &[String]) -> Vec<GuestRun> {
         (&last, "lockdown-confidentiality", &[]),
         (&middle, "no-btf", &[]),
         (&middle, "btf-file", OF_SIGNALS),
-        (&middle, "8-cpus", OF_SIGNALS),
     ];
     let kinds = kinds.into_iter().filter_map(|(guest, kind, scenarios)| {
         Some(guest.clone().variant(Variant::named(kind)?).only(scenarios))
     });
-    let best = kernels.iter().map(|series| GuestRun::new(series));
-    best.chain([last.clone().only(TRIALS)]).chain(rungs).chain(kinds).collect()
+    let between = kernels.iter().skip(1).rev().skip(1);
+    let between = between.map(|series| GuestRun::new(series).only(OF_RUNGS));
+    let mut all = vec![first.clone(), last.clone().only(TRIALS)];
+    if kernels.len() > 1 {
+        all.push(last.clone());
+    }
+    all.extend(between.chain(rungs).chain(kinds));
+    all
 }
 
 #[cfg(test)]
@@ -84,7 +89,7 @@ mod tests {
             assert!(find(name).is_some() || trial::find(name).is_some(), "{name}");
         }
         let kernels = ["5.10", "6.1", "7.2"].map(str::to_owned);
-        assert_eq!(guests(&kernels).len(), 14, "a kind of guest is unknown");
+        assert_eq!(guests(&kernels).len(), 13, "a kind of guest is unknown");
     }
 
     #[test]
