@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::cgroup::PidsCgroup;
-use crate::HANG_GUARD;
 
 /// More tasks than any process here has.
 const ROOM: u32 = 1_000;
@@ -84,20 +83,6 @@ impl Cell {
 fn tasks(pid: u32) -> Result<BTreeSet<u32>> {
     let entries = fs::read_dir(format!("/proc/{pid}/task")).context("the process is gone")?;
     Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
-}
-
-/// Waits until a process has no thread of this name any more.
-pub fn wait_for_end_of(pid: u32, thread: &str) -> Result<()> {
-    let deadline = Instant::now() + HANG_GUARD;
-    let is_there = |task: &u32| {
-        let comm = fs::read_to_string(format!("/proc/{pid}/task/{task}/comm")).unwrap_or_default();
-        comm.trim_end() == thread
-    };
-    while tasks(pid)?.iter().any(is_there) {
-        ensure!(Instant::now() < deadline, "a thread {thread} does not end");
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
 }
 
 /// The limit on another process's fds, as it was before.

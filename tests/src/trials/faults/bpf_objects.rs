@@ -18,6 +18,12 @@ pub const TRIAL: Trial = Trial {
 };
 
 fn check(setup: &Setup) -> Result<String> {
+    // The kernel frees what an agent before had a moment after its end.
+    wait::until("BPF objects of an agent before", || {
+        let all = Objects::list()?;
+        let left: usize = ["prog", "link", "map"].iter().map(|kind| all.of(kind)).sum();
+        Ok((left > 0).then(|| format!("{left} stay")))
+    })?;
     let before = Objects::list()?;
     let as_before =
         || wait::until("BPF objects stay", || Ok(Objects::list()?.differs_from(&before)));
