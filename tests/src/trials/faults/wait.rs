@@ -10,8 +10,9 @@ use crate::interrupt;
 
 /// Between two looks.
 const POLL: Duration = Duration::from_millis(100);
-/// Looks that must show the same before something is at rest.
-const SAME: usize = 15;
+/// Looks that must show the same before something is at rest: an agent that starts looks around twice,
+/// two seconds apart, and this takes five at least.
+const SAME: usize = 50;
 
 /// Looks until there is nothing to object to; the last objection is the error.
 pub fn until(what: &str, mut look: impl FnMut() -> Result<Option<String>>) -> Result<()> {
