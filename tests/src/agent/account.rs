@@ -16,8 +16,9 @@ impl Agent {
         let text = self.scrape()?;
         let round = format!("{signal}_round");
         let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
-        let account = Account::of(&text, signal);
-        Ok(rounds + account.decoded + account.summed)
+        // What the agent provokes itself is nobody's.
+        let of_others = metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]);
+        Ok(rounds + of_others + Account::of(&text, signal).summed)
     }
 
     /// Whether its metrics say that a hook uses this rung.
