@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum, builder::PossibleValuesParser};
-use scenarios::{doctor::RUNGS, report::Done, scenario::ALL};
+use scenarios::{doctor::RUNGS, report::Done, scenario::ALL, trial};
 
 use crate::{
     artifacts, kernel, leakers,
@@ -36,8 +36,8 @@ pub struct Matrix {
     /// A kind of guest; may be given again
     #[arg(long, value_parser = PossibleValuesParser::new([PLAIN].into_iter().chain(variant::ALL.iter().map(|kind| kind.name))))]
     guest: Vec<String>,
-    /// A scenario; may be given again
-    #[arg(long, value_parser = PossibleValuesParser::new(ALL.iter().map(|scenario| scenario.name)))]
+    /// A scenario, or a trial; may be given again
+    #[arg(long, value_parser = PossibleValuesParser::new(played()))]
     scenario: Vec<String>,
     /// Writes what was played into docs/matrix.md and docs/matrix.json, beside what is there
     #[arg(long)]
@@ -51,6 +51,12 @@ pub struct Matrix {
 enum Output {
     Human,
     Json,
+}
+
+/// Everything that can be played.
+fn played() -> impl Iterator<Item = &'static str> {
+    let scenarios = ALL.iter().map(|scenario| scenario.name);
+    scenarios.chain(trial::ALL.iter().map(|trial| trial.name))
 }
 
 impl Matrix {
