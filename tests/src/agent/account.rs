@@ -1,5 +1,6 @@
 //! What the agent tells of itself in its metrics.
 
+use std::fs;
 use std::thread;
 use std::time::Instant;
 
@@ -53,7 +54,21 @@ impl Agent {
         let url = self.ready.metrics_url.as_ref();
         let url = url
             .ok_or_else(|| anyhow!("the ready line names no metrics address{}", self.log_tail()))?;
-        metrics::scrape(url).map_err(|error| anyhow!("{error:#}{}", self.log_tail()))
+        metrics::scrape(url)
+            .map_err(|error| anyhow!("{error:#}{}{}", self.log_tail(), self.whereabouts()))
+    }
+
+    /// Where each of its threads is: in which function of the kernel it waits, and its stack there
+    /// (proc_pid_stack(5)). It may hang.
+    fn whereabouts(&self) -> String {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
+        let tasks = tasks.into_iter().flatten().flatten();
+        let told = tasks.map(|task| {
+            let file = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let stack = file("stack").replace('\n', " ");
+            format!("; {} in {} {stack}", file("comm").trim(), file("wchan"))
+        });
+        told.collect()
     }
 
     /// Waits until the agent accounts for every event of every signal: seen by the kernel's hooks is
