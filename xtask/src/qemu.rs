@@ -87,8 +87,11 @@ fn command(guest: &Guest<'_>, initrd: &Path, console: &Path) -> Command {
     let text = |text: &str| OsStr::new(text).to_owned();
     let mut file = text("file:");
     file.push(console);
-    // Without cmpxchg16b, which QEMU 7.2 emulates wrongly now and then: kernels from 6.6 on die of that.
-    command.args(["-accel", "tcg,thread=multi", "-cpu", "max,-cx16"]);
+    // One thread for all CPUs of the guest: with one each, QEMU 7.2 now and then keeps a translation of
+    // code that another CPU patches just then. A BPF trampoline that is taken down while a CPU is in it
+    // leaves that CPU with a breakpoint which nobody knows any more, and the kernel panics ("Oops:
+    // int3"). Without cmpxchg16b, which it emulates wrongly: kernels from 6.6 on die of that.
+    command.args(["-accel", "tcg,thread=single", "-cpu", "max,-cx16"]);
     command.args(["-smp", &guest.cpus.to_string(), "-m", &guest.memory.to_string()]);
     command.args(["-nographic", "-no-reboot", "-monitor", "none", "-net", "none"]);
     command.arg("-serial").arg(file).args(["-serial", "stdio"]);
