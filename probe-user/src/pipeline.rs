@@ -11,7 +11,7 @@ use crate::{
     metrics::Metrics,
     proof::canary::Canary,
     signals::{Detector, SIGNALS, kind_label},
-    sinks::Outlet,
+    sinks::Outlets,
     source::capture::{Moment, Recorder},
 };
 
@@ -76,7 +76,7 @@ impl Pipeline {
     }
 
     /// Takes the time of the node that a capture is of.
-    pub fn replay_tick(&mut self, moment: Moment, outlets: &[&Outlet]) {
+    pub fn replay_tick(&mut self, moment: Moment, outlets: &Outlets) {
         self.clock = Some(moment.clock());
         self.tick(moment.at, outlets);
     }
@@ -87,7 +87,7 @@ impl Pipeline {
     }
 
     /// Takes one wire record of the kernel side.
-    pub fn record(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+    pub fn record(&mut self, bytes: &[u8], outlets: &Outlets) {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(bytes);
         }
@@ -99,7 +99,7 @@ impl Pipeline {
     }
 
     /// Takes one wire record that stands for events the kernel side held back.
-    pub fn summed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+    pub fn summed(&mut self, bytes: &[u8], outlets: &Outlets) {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(bytes);
         }
@@ -111,14 +111,14 @@ impl Pipeline {
 
     /// Takes one wire record of what was there before the hooks. The kernel side never counted it,
     /// so it is counted apart.
-    pub fn seed(&mut self, bytes: &[u8], outlets: &[&Outlet]) {
+    pub fn seed(&mut self, bytes: &[u8], outlets: &Outlets) {
         if let Some(recorder) = &mut self.recorder {
             recorder.seed(bytes);
         }
         self.take(bytes, |metrics, signal, _, _| metrics.seeded(signal), outlets);
     }
 
-    fn take(&mut self, bytes: &[u8], count: Count, outlets: &[&Outlet]) {
+    fn take(&mut self, bytes: &[u8], count: Count, outlets: &Outlets) {
         let event = match decode(bytes) {
             Ok(event) => event,
             Err(error) => return self.metrics.decode_error(error),
@@ -140,7 +140,7 @@ impl Pipeline {
     }
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
-    pub fn fact(&mut self, event: &Event, outlets: &[&Outlet]) {
+    pub fn fact(&mut self, event: &Event, outlets: &Outlets) {
         if let Some(recorder) = &mut self.recorder {
             recorder.fact(event);
         }
@@ -157,7 +157,7 @@ impl Pipeline {
     }
 
     /// Takes the time: renews what holds, resolves what is over.
-    pub fn tick(&mut self, now: BootNs, outlets: &[&Outlet]) {
+    pub fn tick(&mut self, now: BootNs, outlets: &Outlets) {
         if let Some(canary) = &mut self.canary {
             canary.tick();
         }
@@ -177,7 +177,7 @@ impl Pipeline {
         self.metrics.observe_state(&self.enricher, &self.detectors, &self.book);
     }
 
-    fn raise(&mut self, now: BootNs, outlets: &[&Outlet]) {
+    fn raise(&mut self, now: BootNs, outlets: &Outlets) {
         if self.conditions.is_empty() {
             return;
         }
@@ -210,12 +210,11 @@ impl Pipeline {
         }
     }
 
-    fn send(&self, finding: Finding, outlets: &[&Outlet]) {
+    fn send(&self, finding: Finding, outlets: &Outlets) {
         if finding.state == State::Firing && finding.revision == 1 {
             self.metrics.fired(finding.rule, finding.severity);
         }
-        let finding = Arc::new(finding);
-        outlets.iter().for_each(|outlet| outlet.send(&finding));
+        outlets.finding(finding);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader, Read, Seek},
+    io::{BufReader, Read, Seek},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -16,12 +16,12 @@ use crate::{
     event::BootNs,
     metrics::Metrics,
     pipeline::Pipeline,
-    sinks::{self, Outlet, SinkError, stdout},
+    sinks::{Outlets, SinkError, Sinks, StartError},
     source::capture::{CaptureError, End, Entry, Preamble, Recording},
     supervise::Supervisor,
 };
 
-/// How long stdout may take for what is still queued at the end.
+/// How long sinks may take for what is still queued at the end.
 const LAST_WORDS: Duration = Duration::from_secs(60);
 const SECOND: BootNs = 1_000_000_000;
 
@@ -32,10 +32,10 @@ pub enum ReplayError {
     Capture { file: PathBuf, source: CaptureError },
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
-    #[error("the thread that writes to stdout cannot start: {0}")]
-    Start(#[source] io::Error),
-    #[error("stdout: {0}")]
-    Stdout(#[from] SinkError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("sink {sink}: {source}")]
+    Sink { sink: &'static str, source: SinkError },
 }
 
 /// Prints what the capture `file` makes the detectors find.
@@ -46,16 +46,14 @@ pub fn run(file: &Path, config: &Config) -> Result<(), ReplayError> {
     let failed = |source| ReplayError::Capture { file: file.into(), source };
     let mut capture = File::open(file).map_err(|error| failed(error.into()))?;
     let metrics = Arc::new(Metrics::new()?);
-    let format = config.output.format;
     // Nobody watches over it: its own end tells of what went wrong.
     let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let of_sink = Arc::clone(&metrics);
-    let work = move |inlet| stdout::run(format, &inlet);
-    let sink = sinks::start(stdout::NAME, stdout::PART, of_sink, &mut supervisor, work);
-    let sink = sink.map_err(ReplayError::Start)?.patient();
+    let sinks = Sinks::of(config, true, &metrics, &mut supervisor)?;
     let mut tally = Tally::default();
-    let played = play(&mut capture, config, &metrics, &[&sink.outlet], &mut tally);
-    sink.finish(LAST_WORDS)?;
+    let played = play(&mut capture, config, &metrics, &sinks.outlets, &mut tally);
+    for ended in sinks.finish(LAST_WORDS) {
+        ended.how.map_err(|source| ReplayError::Sink { sink: ended.sink, source })?;
+    }
     tally.lines().iter().for_each(|line| say(line));
     played.map_err(failed)
 }
@@ -68,7 +66,7 @@ pub fn play(
     capture: &mut (impl Read + Seek),
     config: &Config,
     metrics: &Arc<Metrics>,
-    outlets: &[&Outlet],
+    outlets: &Outlets,
     tally: &mut Tally,
 ) -> Result<(), CaptureError> {
     let mut recording = Recording::open(BufReader::new(&mut *capture))?;

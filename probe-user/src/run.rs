@@ -12,7 +12,7 @@ use crate::{
     event::BootNs,
     metrics::Metrics,
     probe::{ground::Ground, object::ProbeError},
-    sinks::SinkError,
+    sinks::{SinkError, StartError},
     source::capture::WriteError,
     supervise::{
         Supervisor, Unexpected,
@@ -63,6 +63,8 @@ pub enum RunError {
     Start { part: &'static str, source: io::Error },
     #[error("the ring buffer cannot be read: {0}; start nodeprobe again")]
     Ring(#[source] io::Error),
+    #[error(transparent)]
+    Sink(#[from] StartError),
     #[error(transparent)]
     Ended(#[from] Unexpected),
     #[error("sink {sink}: {source}")]

@@ -7,6 +7,7 @@ use std::{
 };
 
 use probe_common::wire::kind;
+use probe_user::sinks::Outlets;
 use support::{SECOND, filter, link_gone, pipeline, refused_clone, socket, sum};
 
 #[cfg(test)]
@@ -54,18 +55,18 @@ fn an_hour_of_a_hundred_thousand_of_everything_stays_bounded() {
     let mut next_tick = 0;
     for n in 0..THINGS {
         let now = SECOND + HOUR / u64::from(THINGS) * u64::from(n);
-        pipeline.record(&refused_clone(n, now), &[]);
-        pipeline.record(&filter(n, 0, now), &[]);
-        pipeline.record(&filter(n, -libc::EEXIST, now), &[]);
-        pipeline.record(&socket(n, kind::NETLINK_OPEN, now), &[]);
+        pipeline.record(&refused_clone(n, now), &Outlets::NONE);
+        pipeline.record(&filter(n, 0, now), &Outlets::NONE);
+        pipeline.record(&filter(n, -libc::EEXIST, now), &Outlets::NONE);
+        pipeline.record(&socket(n, kind::NETLINK_OPEN, now), &Outlets::NONE);
         if n % 100 == 0 {
-            pipeline.record(&link_gone(n, now), &[]);
-            pipeline.record(&socket(n, kind::NETLINK_CLOSE, now), &[]);
-            pipeline.record(&socket(n / 2, kind::NETLINK_OWNER_EXIT, now), &[]);
+            pipeline.record(&link_gone(n, now), &Outlets::NONE);
+            pipeline.record(&socket(n, kind::NETLINK_CLOSE, now), &Outlets::NONE);
+            pipeline.record(&socket(n / 2, kind::NETLINK_OWNER_EXIT, now), &Outlets::NONE);
         }
         // A tick comes late on such a node.
         if now >= next_tick {
-            pipeline.tick(now, &[]);
+            pipeline.tick(now, &Outlets::NONE);
             next_tick = now + 30 * SECOND;
             for signal in ["tc", "fork", "netlink"] {
                 let series = format!("nodeprobe_tracked{{signal=\"{signal}\"}}");
@@ -86,8 +87,8 @@ fn an_hour_of_a_hundred_thousand_of_everything_stays_bounded() {
     }
     assert!(sum(&metrics, "nodeprobe_findings_dropped_total") > 0, "the book was full");
 
-    pipeline.tick(2 * HOUR, &[]);
-    pipeline.tick(3 * HOUR, &[]);
+    pipeline.tick(2 * HOUR, &Outlets::NONE);
+    pipeline.tick(3 * HOUR, &Outlets::NONE);
     assert_eq!(sum(&metrics, "nodeprobe_findings_firing"), 0, "all is over");
     assert_eq!(sum(&metrics, "nodeprobe_tracked{signal=\"findings\"}"), 0, "and forgotten");
 }

@@ -2,6 +2,7 @@
 //! at an impossible time stays for ever.
 
 use probe_common::wire::kind;
+use probe_user::sinks::Outlets;
 use proptest::prelude::*;
 use support::{SECOND, filter, link_gone, pipeline, refused_clone, socket, sum};
 
@@ -38,21 +39,21 @@ proptest! {
                 5 => socket(n, kind::NETLINK_CLOSE, at),
                 6 => socket(n, kind::NETLINK_OWNER_EXIT, at),
                 _ => {
-                    pipeline.tick(at, &[]);
+                    pipeline.tick(at, &Outlets::NONE);
                     continue;
                 }
             };
-            pipeline.record(&record, &[]);
+            pipeline.record(&record, &Outlets::NONE);
             events += 1;
         }
         prop_assert_eq!(sum(&metrics, "nodeprobe_events_total"), events);
 
         // The clock is sane again: so is the agent.
         let fired = sum(&metrics, "nodeprobe_findings_total{rule=\"fork-failures\"");
-        pipeline.record(&refused_clone(99, NOW), &[]);
+        pipeline.record(&refused_clone(99, NOW), &Outlets::NONE);
         prop_assert_eq!(sum(&metrics, "nodeprobe_findings_total{rule=\"fork-failures\""), fired + 1);
         for minutes in [0, 20, 40, 60] {
-            pipeline.tick(NOW + minutes * 60 * SECOND, &[]);
+            pipeline.tick(NOW + minutes * 60 * SECOND, &Outlets::NONE);
         }
         prop_assert_eq!(sum(&metrics, "nodeprobe_findings_firing"), 0);
     }

@@ -62,17 +62,17 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     let deserializer = toml::Deserializer::parse(text).map_err(|error| invalid(None, &error))?;
     let config: Config = serde_path_to_error::deserialize(deserializer)
         .map_err(|error| invalid(Some(error.path().to_string()), error.inner()))?;
-    config.contradiction().map_or(Ok(config.clone()), |(section, key, message)| {
-        let span = DeTable::parse(text).ok().and_then(|table| {
-            let section = table.get_ref().get(section)?.get_ref().as_table()?;
-            Some(section.get(key)?.span())
-        });
-        Err(ConfigError::Invalid {
-            file: file.into(),
-            line: at(span),
-            key: KeyPrefix(Some(format!("{section}.{key}"))),
-            message,
-        })
+    let sinks = config.sinks.wrong().map(|(sink, message)| ("sinks", sink, message));
+    let Some((section, key, message)) = config.contradiction().or(sinks) else { return Ok(config) };
+    let span = DeTable::parse(text).ok().and_then(|table| {
+        let section = table.get_ref().get(section)?.get_ref().as_table()?;
+        Some(section.get(key)?.span())
+    });
+    Err(ConfigError::Invalid {
+        file: file.into(),
+        line: at(span),
+        key: KeyPrefix(Some(format!("{section}.{key}"))),
+        message,
     })
 }
 
@@ -83,7 +83,7 @@ fn line(text: &str, offset: usize) -> usize {
 
 impl Config {
     /// Two values that do not go together: section, key and what is wrong.
-    fn contradiction(&self) -> Option<(&'static str, &'static str, String)> {
+    fn contradiction(&self) -> Option<(&str, &str, String)> {
         let Self { tc, netlink, rtnl, fd, .. } = self;
         [
             ("tc", "critical_writes", below(tc.critical_writes, "warn_writes", tc.warn_writes)),

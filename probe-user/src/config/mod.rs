@@ -12,6 +12,7 @@ pub mod fork;
 pub mod load;
 pub mod netlink;
 pub mod rtnl;
+pub mod sinks;
 pub mod span;
 pub mod tc;
 
@@ -20,6 +21,8 @@ pub mod tc;
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     pub output: OutputConfig,
+    #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
+    pub sinks: sinks::SinksConfig,
     pub metrics: MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,

@@ -19,6 +19,7 @@ use crate::{
     pipeline::Pipeline,
     replay,
     signals::SIGNALS,
+    sinks::Outlets,
     source::capture::{Preamble, frame, head, records},
 };
 
@@ -45,7 +46,13 @@ pub fn capture(bytes: &[u8]) {
 fn play(file: &[u8]) {
     let Some(metrics) = &*METRICS else { return };
     let mut tally = replay::Tally::default();
-    let _ = replay::play(&mut Cursor::new(file), &Config::default(), metrics, &[], &mut tally);
+    let _ = replay::play(
+        &mut Cursor::new(file),
+        &Config::default(),
+        metrics,
+        &Outlets::NONE,
+        &mut tally,
+    );
 }
 
 /// The bytes as a story: a byte says what comes, a byte how much later, then that.
@@ -58,13 +65,13 @@ pub fn events(bytes: &[u8]) {
     while let Some(what) = story.byte() {
         story.pass();
         match kinds.get(usize::from(what) % (kinds.len() + 3)) {
-            Some(kind) if what < 128 => pipeline.record(&story.record(*kind), &[]),
-            Some(kind) => pipeline.seed(&story.record(*kind), &[]),
-            None if what % 3 == 0 => pipeline.tick(story.now, &[]),
+            Some(kind) if what < 128 => pipeline.record(&story.record(*kind), &Outlets::NONE),
+            Some(kind) => pipeline.seed(&story.record(*kind), &Outlets::NONE),
+            None if what % 3 == 0 => pipeline.tick(story.now, &Outlets::NONE),
             None => {
                 let fact = story.fact(what);
                 let context = Context { at: story.now, pid: what.into(), ..Context::default() };
-                pipeline.fact(&Event::polled(context, fact), &[]);
+                pipeline.fact(&Event::polled(context, fact), &Outlets::NONE);
             }
         }
     }

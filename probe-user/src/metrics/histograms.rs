@@ -26,6 +26,7 @@ pub struct Histograms {
     short_waits: IntCounter,
     short_seconds: Counter,
     requests: HistogramVec,
+    pub sink_seconds: HistogramVec,
 }
 
 impl Histograms {
@@ -47,6 +48,11 @@ impl Histograms {
             "Time in the handlers of tc requests, by object and operation; where it is measured.",
             &REQUESTS,
         );
+        let answers = histogram(
+            "nodeprobe_sink_seconds",
+            "Time until the other side of a sink had answered for a batch, or had not in time.",
+            &WAITS,
+        );
         let histograms = Self {
             waits: register(registry, Histogram::with_opts(waits))?,
             short_waits: register(
@@ -64,6 +70,7 @@ impl Histograms {
                 ),
             )?,
             requests: register(registry, HistogramVec::new(requests, &["object", "operation"]))?,
+            sink_seconds: register(registry, HistogramVec::new(answers, &["sink"]))?,
         };
         for object in [Object::Qdisc, Object::Filter] {
             for operation in [Operation::Write, Operation::Delete] {

@@ -42,7 +42,7 @@ pub struct Metrics {
     captured: IntCounterVec,
     pub symbolized: IntCounterVec,
     pub seed_misses: IntCounter,
-    pub sink_findings: IntCounterVec,
+    pub sink_records: IntCounterVec,
     pub sink_failures: IntCounterVec,
     pub scrapes: IntCounter,
     pub accept_failures: IntCounter,
@@ -174,14 +174,14 @@ impl Metrics {
                 "nodeprobe_seed_misses_total",
                 "Parts of /proc and network namespaces that could not be read when the agent looked for those.",
             )?,
-            sink_findings: counters(
-                "nodeprobe_sink_findings_total",
+            sink_records: counters(
+                "nodeprobe_sink_records_total",
                 "Findings handed to a sink, by outcome: queued = written + those that wait.",
                 &["sink", "outcome"],
             )?,
             sink_failures: counters(
-                "nodeprobe_sink_write_failures_total",
-                "Writes of a sink that failed and are tried again, by reason.",
+                "nodeprobe_sink_failures_total",
+                "Tries of a sink that failed and are repeated, by reason.",
                 &["sink", "reason"],
             )?,
             scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,

@@ -7,12 +7,22 @@ use crate::{
     event::Fact,
     findings::Severity,
     signals::{SIGNALS, fork, netlink, tc},
-    sinks::{self, persist::Reason, stdout},
+    sinks::{backend::Reason, queue::OUTCOMES},
     source::{capture::Captured, poll},
     symbols::Outcome,
 };
 
 impl Metrics {
+    /// Makes the series of a sink.
+    pub fn register_sink(&self, sink: &str) {
+        for outcome in OUTCOMES {
+            self.sink_records.with_label_values(&[sink, outcome]);
+        }
+        for reason in Reason::ALL {
+            self.sink_failures.with_label_values(&[sink, reason.label()]);
+        }
+    }
+
     pub(super) fn start_at_zero(&self) {
         for reason in DecodeError::LABELS {
             self.decode_errors.with_label_values(&[reason]);
@@ -31,12 +41,6 @@ impl Metrics {
         }
         for lookup in Lookup::ALL {
             self.enrich_misses.with_label_values(&[lookup.label()]);
-        }
-        for outcome in sinks::OUTCOMES {
-            self.sink_findings.with_label_values(&[stdout::NAME, outcome]);
-        }
-        for reason in Reason::LABELS {
-            self.sink_failures.with_label_values(&[stdout::NAME, reason]);
         }
         for fact in Fact::LABELS {
             self.polled.with_label_values(&[fact]);

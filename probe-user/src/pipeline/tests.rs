@@ -1,7 +1,4 @@
-use std::{
-    sync::mpsc::{Receiver, channel},
-    time::Duration,
-};
+use std::{sync::mpsc::Receiver, time::Duration};
 
 use probe_common::{
     fork::ForkRecord,
@@ -13,8 +10,7 @@ use super::*;
 use crate::{
     decode::as_bytes,
     findings::Severity,
-    sinks,
-    supervise::{End, Part, Supervisor},
+    sinks::{Sinks, testing},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -32,21 +28,13 @@ fn refused_clone(at: u64) -> Vec<u8> {
 }
 
 /// A pipeline without a kernel, a sink that keeps what it gets, and the metrics of both.
-fn bench() -> (Pipeline, sinks::Running, Receiver<Arc<Finding>>, Arc<Metrics>) {
+fn bench() -> (Pipeline, Sinks, Receiver<Finding>, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let (keep, kept) = channel();
-    let part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
-    let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let sink = sinks::start("test", part, Arc::clone(&metrics), &mut supervisor, move |findings| {
-        while let Some(finding) = findings.next() {
-            keep.send(finding).unwrap();
-        }
-        Ok(())
-    });
+    let (sinks, kept) = testing::keeping(false, &metrics);
     let config = Config::default();
     let pipeline =
         Pipeline::new(&config, Enricher::new(None, &config.enrich), Arc::clone(&metrics));
-    (pipeline, sink.unwrap(), kept, metrics)
+    (pipeline, sinks, kept, metrics)
 }
 
 fn text(metrics: &Metrics) -> String {
@@ -55,14 +43,14 @@ fn text(metrics: &Metrics) -> String {
 
 #[test]
 fn records_become_one_finding_that_resolves() {
-    let (mut pipeline, sink, kept, metrics) = bench();
-    let outlets = [&sink.outlet];
-    (1..=20).for_each(|n| pipeline.record(&refused_clone(n * SECOND / 10), &outlets));
-    pipeline.tick(3 * SECOND, &outlets);
+    let (mut pipeline, sinks, kept, metrics) = bench();
+    let outlets = &sinks.outlets;
+    (1..=20).for_each(|n| pipeline.record(&refused_clone(n * SECOND / 10), outlets));
+    pipeline.tick(3 * SECOND, outlets);
     let firing = "nodeprobe_findings_firing{rule=\"fork-failures\",severity=\"warning\"} 1";
     assert!(text(&metrics).contains(firing));
-    pipeline.tick(200 * SECOND, &outlets);
-    sink.finish(Duration::from_secs(60)).unwrap();
+    pipeline.tick(200 * SECOND, outlets);
+    sinks.finish(Duration::from_secs(60));
 
     let findings: Vec<_> = kept.iter().collect();
     let states: Vec<_> = findings.iter().map(|f| (f.state, f.severity, f.revision)).collect();
@@ -75,7 +63,7 @@ fn records_become_one_finding_that_resolves() {
         "nodeprobe_events_total{kind=\"failed\",signal=\"fork\"} 20",
         "nodeprobe_findings_total{rule=\"fork-failures\",severity=\"warning\"} 1",
         "nodeprobe_findings_firing{rule=\"fork-failures\",severity=\"warning\"} 0",
-        "nodeprobe_sink_findings_total{outcome=\"queued\",sink=\"test\"} 2",
+        "nodeprobe_sink_records_total{outcome=\"queued\",sink=\"test\"} 2",
     ] {
         assert!(text.contains(series), "{series} not in\n{text}");
     }
@@ -83,12 +71,12 @@ fn records_become_one_finding_that_resolves() {
 
 #[test]
 fn garbage_is_counted_and_nothing_else() {
-    let (mut pipeline, sink, kept, metrics) = bench();
+    let (mut pipeline, sinks, kept, metrics) = bench();
     for garbage in [&[][..], &[0xff; 300], &refused_clone(1)[..60]] {
-        pipeline.record(garbage, &[&sink.outlet]);
+        pipeline.record(garbage, &sinks.outlets);
     }
-    pipeline.tick(SECOND, &[&sink.outlet]);
-    sink.finish(Duration::from_secs(60)).unwrap();
+    pipeline.tick(SECOND, &sinks.outlets);
+    sinks.finish(Duration::from_secs(60));
     assert_eq!(kept.iter().count(), 0);
     let text = text(&metrics);
     for (reason, count) in [("truncated", 1), ("length_mismatch", 2)] {
@@ -99,15 +87,15 @@ fn garbage_is_counted_and_nothing_else() {
 
 #[test]
 fn what_was_there_before_is_counted_apart() {
-    let (mut pipeline, sink, _kept, metrics) = bench();
+    let (mut pipeline, sinks, _kept, metrics) = bench();
     let header = Header {
         kind: kind::NETLINK_OPEN,
         len: size_of::<NetlinkRecord>() as u16,
         ..Header::default()
     };
     let record = NetlinkRecord { header, ..NetlinkRecord::default() };
-    pipeline.seed(as_bytes(&record), &[&sink.outlet]);
-    pipeline.seed(&[0xff; 300], &[&sink.outlet]);
+    pipeline.seed(as_bytes(&record), &sinks.outlets);
+    pipeline.seed(&[0xff; 300], &sinks.outlets);
     let text = text(&metrics);
     for series in [
         "nodeprobe_seeded_total{signal=\"netlink\"} 1",

@@ -1,8 +1,4 @@
-use std::{
-    fs,
-    io::Cursor,
-    sync::mpsc::{Receiver, channel},
-};
+use std::{fs, io::Cursor, sync::mpsc::Receiver};
 
 use probe_common::{
     fork::ForkRecord,
@@ -15,7 +11,7 @@ use crate::{
     enrich::Enricher,
     event::{Context, Event, Fact, FdRound, ProcessFds},
     findings::Finding,
-    sinks::Running,
+    sinks::testing,
     source::capture::{Moment, Recorder},
 };
 
@@ -36,24 +32,10 @@ fn polled(at: BootNs, fact: Fact) -> Event {
     Event::polled(Context { at, pid: 9, ..Context::default() }, fact)
 }
 
-/// A sink that keeps what it gets.
-fn sink(metrics: &Arc<Metrics>) -> (Running, Receiver<Arc<Finding>>) {
-    let (keep, kept) = channel();
-    let mut supervisor = Supervisor::new(Arc::clone(metrics));
-    let of_sink = Arc::clone(metrics);
-    let sink = sinks::start("test", stdout::PART, of_sink, &mut supervisor, move |inlet| {
-        while let Some(finding) = inlet.next() {
-            keep.send(finding).unwrap();
-        }
-        Ok(())
-    });
-    (sink.unwrap(), kept)
-}
-
 /// Of each finding: id, revision, state, times.
 type Findings = Vec<(String, u32, String, String)>;
 
-fn kept(findings: &Receiver<Arc<Finding>>) -> Findings {
+fn kept(findings: &Receiver<Finding>) -> Findings {
     let lines = findings.iter().map(|finding| {
         let times = format!("{} {}", finding.first_seen, finding.last_seen);
         (finding.id.clone(), finding.revision, format!("{:?}", finding.state), times)
@@ -77,27 +59,27 @@ fn live(limit: u64) -> (Findings, Vec<u8>, Arc<Metrics>) {
     let enricher = Enricher::new(None, &config.enrich);
     let mut pipeline =
         Pipeline::new(&config, enricher, Arc::clone(&metrics)).with_recorder(Some(recorder));
-    let (sink, findings) = sink(&metrics);
-    let outlets = [&sink.outlet];
-    pipeline.tick(0, &outlets);
-    (1..=20).for_each(|n| pipeline.record(&refused_clone(n), &outlets));
+    let (sinks, findings) = testing::keeping(false, &metrics);
+    let outlets = &sinks.outlets;
+    pipeline.tick(0, outlets);
+    (1..=20).for_each(|n| pipeline.record(&refused_clone(n), outlets));
     let fds = ProcessFds { open: 5_000, ..ProcessFds::default() };
-    pipeline.fact(&polled(SECOND, Fact::ProcessFds(fds)), &outlets);
-    pipeline.fact(&polled(SECOND, Fact::FdRound(FdRound::default())), &outlets);
-    pipeline.record(b"garbage", &outlets);
-    (3..200).for_each(|second| pipeline.tick(second * SECOND, &outlets));
+    pipeline.fact(&polled(SECOND, Fact::ProcessFds(fds)), outlets);
+    pipeline.fact(&polled(SECOND, Fact::FdRound(FdRound::default())), outlets);
+    pipeline.record(b"garbage", outlets);
+    (3..200).for_each(|second| pipeline.tick(second * SECOND, outlets));
     drop(pipeline);
-    sink.finish(LAST_WORDS).unwrap();
+    sinks.finish(LAST_WORDS);
     (kept(&findings), fs::read(path).unwrap(), metrics)
 }
 
 fn replayed(bytes: &[u8]) -> (Findings, Tally, Result<(), CaptureError>) {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let (sink, findings) = sink(&metrics);
-    let (sink, mut tally) = (sink.patient(), Tally::default());
+    let (sinks, findings) = testing::keeping(true, &metrics);
+    let mut tally = Tally::default();
     let played =
-        play(&mut Cursor::new(bytes), &Config::default(), &metrics, &[&sink.outlet], &mut tally);
-    sink.finish(LAST_WORDS).unwrap();
+        play(&mut Cursor::new(bytes), &Config::default(), &metrics, &sinks.outlets, &mut tally);
+    sinks.finish(LAST_WORDS);
     (kept(&findings), tally, played)
 }
 

@@ -12,7 +12,7 @@ use crate::{
     metrics::Metrics,
     pipeline::Pipeline,
     probe::counters::Counters,
-    sinks::Outlet,
+    sinks::Outlets,
     source::{
         Source,
         poll::of_node,
@@ -51,7 +51,7 @@ impl Gaps {
         source: &mut impl Source,
         pipeline: &mut Pipeline,
         snapshot: &Snapshot,
-        outlets: &[&Outlet],
+        outlets: &Outlets,
     ) {
         let with_gap = self.with_gap();
         let tell = |pipeline: &mut Pipeline, passed| {
@@ -71,7 +71,7 @@ impl Gaps {
 
     /// Looks for netlink sockets if some may have come or gone unseen. Comes right after a drain: what
     /// opens or closes from then on is told by a record behind it.
-    pub fn look(&mut self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
+    pub fn look(&mut self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &Outlets) {
         let began = boot_now();
         if !self.look_due || began < self.not_before {
             return;
@@ -83,13 +83,13 @@ impl Gaps {
     }
 
     /// Takes in the netlink sockets that were open before the hooks were there.
-    pub fn seed(&self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
+    pub fn seed(&self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &Outlets) {
         if self.by_inode {
             self.find_sockets(pipeline, metrics, outlets);
         }
     }
 
-    fn find_sockets(&self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &[&Outlet]) {
+    fn find_sockets(&self, pipeline: &mut Pipeline, metrics: &Metrics, outlets: &Outlets) {
         let hierarchy = PidsHierarchy::find();
         let look = netlink::sockets(hierarchy.as_ref(), self.by_inode, |record| {
             pipeline.seed(record, outlets);

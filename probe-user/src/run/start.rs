@@ -27,7 +27,7 @@ use crate::{
     pipeline::Pipeline,
     probe::{coverage::Coverage, object::Probe},
     signals::netlink,
-    sinks::{self, stdout},
+    sinks::Sinks,
     source::{
         poll::{self, Polls, rtnl::RtnlPoller},
         ring::LiveRing,
@@ -50,7 +50,7 @@ pub struct Agent {
     pub snapshot: Snapshot,
     pub stop: Stop,
     pub pipeline: Pipeline,
-    pub stdout: sinks::Running,
+    pub sinks: Sinks,
     pub supervisor: Supervisor,
     pub health: Arc<Health>,
     pub notifier: Option<Notifier>,
@@ -70,13 +70,7 @@ impl Agent {
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
         let Prepared { probe, pipeline } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage } = probe;
-        let format = config.output.format;
-        let of_sink = Arc::clone(&metrics);
-        let stdout =
-            sinks::start(stdout::NAME, stdout::PART, of_sink, &mut supervisor, move |inlet| {
-                stdout::run(format, &inlet)
-            });
-        let stdout = stdout.map_err(failed("sink stdout"))?;
+        let sinks = Sinks::of(config, false, &metrics, &mut supervisor)?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
         kernel_log::start(&mut ebpf, &mut supervisor);
         let health = Arc::new(Health::default());
@@ -104,7 +98,7 @@ impl Agent {
             snapshot,
             stop,
             pipeline,
-            stdout,
+            sinks,
             supervisor,
             health,
             notifier,

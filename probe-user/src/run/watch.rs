@@ -27,18 +27,18 @@ impl Agent {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
-            let outlets = [&self.stdout.outlet];
+            let outlets = &self.sinks.outlets;
             tokio::select! {
                 ready = self.source.ready() => {
                     ready.map_err(RunError::Ring)?;
-                    self.gaps.drain(&mut self.source, &mut self.pipeline, &self.snapshot, &outlets);
+                    self.gaps.drain(&mut self.source, &mut self.pipeline, &self.snapshot, outlets);
                 }
                 Some(facts) = self.polls.next() => {
-                    facts.iter().for_each(|fact| self.pipeline.fact(fact, &outlets));
+                    facts.iter().for_each(|fact| self.pipeline.fact(fact, outlets));
                 }
                 Some(found) = self.snapshot.next() => match found {
                     seed::tc::Found::Link(records) => {
-                        records.iter().for_each(|each| self.pipeline.seed(as_bytes(each), &outlets));
+                        records.iter().for_each(|each| self.pipeline.seed(as_bytes(each), outlets));
                     }
                     seed::tc::Found::Miss => self.metrics.seed_misses.inc(),
                 },
@@ -52,9 +52,9 @@ impl Agent {
     /// Takes in what is there already. After the hooks and before the first drain: a socket that closes
     /// from now on is known by the time its close comes out of the ring.
     fn first_drain(&mut self) {
-        let outlets = [&self.stdout.outlet];
-        self.gaps.seed(&mut self.pipeline, &self.metrics, &outlets);
-        self.source.drain(|record| self.pipeline.record(record, &outlets));
+        let outlets = &self.sinks.outlets;
+        self.gaps.seed(&mut self.pipeline, &self.metrics, outlets);
+        self.source.drain(|record| self.pipeline.record(record, outlets));
     }
 
     /// Starts the canary once what was open before is known: its sockets are nobody's.

@@ -1,47 +1,70 @@
-//! Sinks: where findings go. Each has its own queue and its own thread or task, so one that stalls
-//! stalls nobody else, and detection least of all.
+//! Sinks: where findings and events go. Each has its own queue, its own thread and its own runtime, so
+//! one that stalls stalls nobody else, and detection least of all.
+//!
+//! ```text
+//! Outlet -> queue -> Delivery { store -> batch -> Backend } -> dead letters for what is refused
+//! ```
+//!
+//! To add one: a folder with `mod.rs` (the [`Backend`]), `config.rs` (its [`Kind`]) and `encode.rs` (a
+//! record in its words), and a line in [`kinds`].
 
 use std::{
+    collections::BTreeSet,
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use thiserror::Error;
+use tokio::runtime;
 
 use crate::{
-    findings::Finding,
+    config::Config,
     metrics::Metrics,
-    supervise::{Part, Supervisor, Thread, guard::Failure, heartbeat::Heartbeat},
+    supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
-pub mod human;
-pub mod json;
-pub mod persist;
+pub mod backend;
+pub mod call;
+mod dead;
+mod deliver;
+mod episode;
+pub mod file;
+pub mod filter;
+pub mod kinds;
+mod lines;
+mod node;
+mod pauses;
+pub mod queue;
+pub mod record;
 pub mod stdout;
+pub mod store;
 
-/// Findings that may wait for one sink; more are counted and dropped.
-const QUEUE: usize = 1_024;
+pub use backend::{Answer, Backend};
+use dead::Dead;
+use deliver::Delivery;
+pub use deliver::Policy;
+use filter::Filter;
+pub use kinds::Kind;
+use kinds::{SinkConfig, Site};
+use queue::queue;
+pub use queue::{Outlet, Outlets};
+use store::Memory;
+
+/// Stack of a sink's thread (bytes).
+const STACK: usize = 256 * 1024;
+
+/// A sink that is configured. One that waits for its backend is not stuck.
+const PART: Part = Part {
+    name: "sink",
+    end: End::Never,
+    help: "start nodeprobe again: what it had not handed over yet is in its spool, if it has one",
+    turns: Some(Turns { within: Duration::from_secs(60), vital: false }),
+};
 
 /// How often an ending sink is looked at.
 const POLL: Duration = Duration::from_millis(5);
-
-/// What becomes of a finding at a sink, as metric labels: `queued` is `written` and what waits.
-pub const OUTCOMES: [&str; 4] = ["queued", "dropped", "closed", "written"];
-
-/// Numbers that both ends of a queue know.
-#[derive(Default)]
-struct Tally {
-    waiting: AtomicU64,
-    lost: AtomicU64,
-    /// Of the lost, those that were said to be.
-    told: AtomicU64,
-}
 
 /// Why a sink did not end well.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -52,204 +75,136 @@ pub enum SinkError {
     Stuck(Duration),
 }
 
-/// The near end of a sink.
-pub struct Outlet {
-    name: &'static str,
-    queue: SyncSender<Arc<Finding>>,
-    tally: Arc<Tally>,
-    metrics: Arc<Metrics>,
-    patient: bool,
+/// Why a sink cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("sinks.{sink}: {why}")]
+    Open { sink: String, why: String },
+    #[error(
+        "sink {sink} cannot start: {source}; is the node, or the cgroup, at a limit of tasks or fds?"
+    )]
+    Thread { sink: &'static str, source: io::Error },
 }
 
-impl Outlet {
-    /// Queues a finding; without ever waiting, unless it was made patient.
-    pub fn send(&self, finding: &Arc<Finding>) {
-        self.tally.waiting.fetch_add(1, Relaxed);
-        let finding = Arc::clone(finding);
-        let sent = match self.patient {
-            true => self.queue.send(finding).map_err(|full| TrySendError::Disconnected(full.0)),
-            false => self.queue.try_send(finding),
-        };
-        let outcome = match sent {
-            Ok(()) => return self.count("queued"),
-            Err(TrySendError::Full(_)) => {
-                self.lose();
-                "dropped"
-            }
-            Err(TrySendError::Disconnected(_)) => "closed",
-        };
-        self.tally.waiting.fetch_sub(1, Relaxed);
-        self.count(outcome);
-    }
-
-    fn lose(&self) {
-        // Said once, until the sink has said how many there were.
-        if self.tally.lost.fetch_add(1, Relaxed) == self.tally.told.load(Relaxed) {
-            log::warn!("{}: takes nothing: {QUEUE} findings wait, more are lost", self.name);
-        }
-    }
-
-    fn count(&self, outcome: &str) {
-        self.metrics.sink_findings.with_label_values(&[self.name, outcome]).inc();
-    }
+/// How a sink ended.
+pub struct Ended {
+    pub sink: &'static str,
+    /// Name of its thread.
+    pub part: &'static str,
+    pub how: Result<(), SinkError>,
 }
 
-/// The far end of a queue, for the thread that writes.
-pub struct Inlet {
-    name: &'static str,
-    queue: Receiver<Arc<Finding>>,
-    tally: Arc<Tally>,
-    metrics: Arc<Metrics>,
-    beat: Heartbeat,
+/// All of a sink, before it starts.
+pub struct Plan {
+    pub name: &'static str,
+    pub part: Part,
+    pub filter: Filter,
+    /// Whether who finds something waits for room: for a source that can wait too.
+    pub patient: bool,
+    pub policy: Policy,
+    pub backend: Box<dyn Backend>,
 }
 
-impl Inlet {
-    /// Waits for the next finding; `None` when there will be none any more.
-    pub fn next(&self) -> Option<Arc<Finding>> {
-        self.beat.rest();
-        let finding = self.queue.recv().ok()?;
-        self.beat.turn();
-        Some(finding)
-    }
-
-    /// Name of the sink.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Counts the finding in hand as written.
-    pub fn written(&self) {
-        self.tally.waiting.fetch_sub(1, Relaxed);
-        self.metrics.sink_findings.with_label_values(&[self.name, "written"]).inc();
-    }
-
-    /// Counts a write that failed and is to be tried again.
-    pub fn failed(&self, reason: persist::Reason) {
-        self.metrics.sink_failures.with_label_values(&[self.name, reason.label()]).inc();
-    }
-
-    /// Findings not written yet, the one in hand among them.
-    #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.tally.waiting.load(Relaxed)
-    }
-
-    /// Findings that were lost for want of room since it was last asked.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        let lost = self.tally.lost.load(Relaxed);
-        lost - self.tally.told.swap(lost, Relaxed)
-    }
+/// The sinks at work.
+#[derive(Default)]
+pub struct Sinks {
+    pub outlets: Outlets,
+    threads: Vec<(&'static str, &'static str, Thread)>,
 }
 
-/// A sink at work.
-pub struct Running {
-    pub outlet: Outlet,
-    thread: Thread,
-}
-
-/// Starts a sink on a thread of its own: stdout and files can block for as long as they like.
-///
-/// # Errors
-/// When the thread cannot be made.
-pub fn start(
-    name: &'static str,
-    part: Part,
-    metrics: Arc<Metrics>,
-    supervisor: &mut Supervisor,
-    work: impl FnOnce(Inlet) -> io::Result<()> + Send + 'static,
-) -> io::Result<Running> {
-    let (queue, findings) = sync_channel(QUEUE);
-    let tally = Arc::<Tally>::default();
-    let (of_outlet, counted) = (Arc::clone(&metrics), Arc::clone(&tally));
-    let outlet = Outlet { name, queue, tally: counted, metrics: of_outlet, patient: false };
-    let thread = supervisor.thread(part, 128 * 1024, move |beat| {
-        work(Inlet { name, queue: findings, tally, metrics, beat: beat.clone() })
-    })?;
-    Ok(Running { outlet, thread })
-}
-
-impl Running {
-    /// One that waits for room: for a source that can wait too.
-    #[must_use]
-    pub fn patient(self) -> Self {
-        Self { outlet: Outlet { patient: true, ..self.outlet }, ..self }
-    }
-
-    /// Closes the queue, waits for what is in it but at most `patience`, and tells how the sink ended.
+impl Sinks {
+    /// Starts stdout and every sink that is configured.
     ///
     /// # Errors
-    /// The sink's own error, that it panicked, or that it is stuck.
-    pub fn finish(self, patience: Duration) -> Result<(), SinkError> {
-        drop(self.outlet);
+    /// [`StartError`] of the first that cannot start.
+    pub fn of(
+        config: &Config,
+        patient: bool,
+        metrics: &Arc<Metrics>,
+        supervisor: &mut Supervisor,
+    ) -> Result<Self, StartError> {
+        let mut sinks = Self::default();
+        sinks.start(stdout::plan(config.output.format, patient), metrics, supervisor)?;
+        for (name, sink) in &config.sinks.0 {
+            let plan = Plan::of(name, sink, patient)?;
+            sinks.start(plan, metrics, supervisor)?;
+        }
+        Ok(sinks)
+    }
+
+    /// Starts a sink on a thread of its own: files can block for as long as they like.
+    ///
+    /// # Errors
+    /// When the thread or its runtime cannot be made.
+    pub fn start(
+        &mut self,
+        plan: Plan,
+        metrics: &Arc<Metrics>,
+        supervisor: &mut Supervisor,
+    ) -> Result<(), StartError> {
+        let Plan { name, part, filter, patient, policy, backend } = plan;
+        let failed = |source| StartError::Thread { sink: name, source };
+        let (outlet, inlet) = queue(name, filter, patient, metrics);
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(failed)?;
+        let store = Box::new(Memory::new(policy.most));
+        let thread = supervisor.thread(part, STACK, move |beat| {
+            let inlet = inlet.beating(beat.clone());
+            runtime.block_on(Delivery { backend, store, dead: Dead, policy, inlet }.run())
+        });
+        self.threads.push((name, part.name, thread.map_err(failed)?));
+        self.outlets.0.push(outlet);
+        Ok(())
+    }
+
+    /// Closes every queue, waits for what is in them but at most `patience`, and tells how each sink
+    /// ended.
+    pub fn finish(self, patience: Duration) -> Vec<Ended> {
+        let Self { outlets, threads } = self;
+        drop(outlets);
         let deadline = Instant::now() + patience;
-        while !self.thread.is_finished() {
-            if Instant::now() >= deadline {
-                return Err(SinkError::Stuck(patience));
-            }
+        while threads.iter().any(|(.., thread)| !thread.is_finished()) && Instant::now() < deadline
+        {
             thread::sleep(POLL);
         }
-        Ok(self.thread.join()?)
+        let how = |thread: Thread| match thread.is_finished() {
+            true => Ok(thread.join()?),
+            false => Err(SinkError::Stuck(patience)),
+        };
+        let ended = threads.into_iter();
+        ended.map(|(sink, part, thread)| Ended { sink, part, how: how(thread) }).collect()
     }
+}
+
+impl Plan {
+    /// Of a sink that is configured.
+    ///
+    /// # Errors
+    /// What is wrong with its settings.
+    pub fn of(name: &str, config: &SinkConfig, patient: bool) -> Result<Self, StartError> {
+        let wrong = |why| StartError::Open { sink: name.into(), why };
+        let name = intern(name);
+        let site = Site { sink: name, node: node::name() };
+        let backend = config.open(&site).map_err(wrong)?;
+        let policy = config.policy().ok_or_else(|| wrong("it has no kind".into()))?;
+        let part = Part { name: intern(&format!("sink-{name}")), ..PART };
+        Ok(Self { name, part, filter: config.filter.filter(), patient, policy, backend })
+    }
+}
+
+/// Makes a name of the configuration live as long as the agent, once however often it is read.
+fn intern(name: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = names.get(name) {
+        return known;
+    }
+    let name: &'static str = Box::leak(name.into());
+    names.insert(name);
+    name
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use super::*;
-    use crate::{findings::testing::finding, supervise::End};
-
-    const PART: Part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
-
-    fn count(metrics: &Metrics, outcome: &str) -> u64 {
-        metrics.sink_findings.with_label_values(&["test", outcome]).get()
-    }
-
-    #[test]
-    fn a_sink_gets_all_that_was_queued_before_the_end() {
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let (seen, all) = channel();
-        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |inlet| {
-            while let Some(finding) = inlet.next() {
-                seen.send(finding.id.clone()).unwrap();
-            }
-            Ok(())
-        });
-        let sink = sink.unwrap();
-        (0..100).for_each(|_| sink.outlet.send(&Arc::new(finding())));
-        sink.finish(Duration::from_secs(60)).unwrap();
-        assert_eq!(all.iter().count(), 100);
-        assert_eq!(count(&metrics, "queued"), 100);
-    }
-
-    #[test]
-    fn a_stuck_sink_costs_counted_findings_and_no_time() {
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let (release, stuck) = channel::<()>();
-        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let sink = start("test", PART, Arc::clone(&metrics), &mut supervisor, move |_inlet| {
-            let _ = stuck.recv();
-            Ok(())
-        });
-        let sink = sink.unwrap();
-        let finding = Arc::new(finding());
-        (0..QUEUE + 7).for_each(|_| sink.outlet.send(&finding));
-        assert_eq!((count(&metrics, "queued"), count(&metrics, "dropped")), (QUEUE as u64, 7));
-        let error = sink.finish(Duration::ZERO).expect_err("it is stuck");
-        assert_eq!(error, SinkError::Stuck(Duration::ZERO));
-        drop(release);
-    }
-
-    #[test]
-    fn the_error_of_a_sink_is_told() {
-        let metrics = Arc::new(Metrics::new().unwrap());
-        let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let broken = |_| Err(io::ErrorKind::BrokenPipe.into());
-        let sink = start("test", PART, metrics, &mut supervisor, broken).unwrap();
-        let error = sink.finish(Duration::from_secs(60)).expect_err("it failed");
-        assert_eq!(error.to_string(), "broken pipe");
-    }
-}
+pub mod testing;
+#[cfg(test)]
+mod tests;

@@ -83,12 +83,12 @@ fn play(setup: &Setup) -> Result<String> {
     let victims = (0..STORM).map(|_| victim()).collect::<Result<Vec<_>>>()?;
     until(&agent, fired.0, &fired.1, before + STORM)?;
     let no_space = [("sink", "stdout"), ("reason", "no_space")];
-    until(&agent, "nodeprobe_sink_write_failures_total", &no_space, 1)?;
+    until(&agent, "nodeprobe_sink_failures_total", &no_space, 1)?;
     agent.says("stdout: No space left on device")?;
 
     reporter.progress("there is room again");
     drop((ballast, fd_limit));
-    let said = agent.says("stdout: writing again after")?;
+    let said = agent.says("stdout: works again after")?;
     ensure!(said.ends_with(" findings waited, 0 lost"), "{said}");
     for victim in &victims {
         agent.expect(&refused(victim))?;

@@ -1,7 +1,10 @@
 use probe_common::{fork::ForkRecord, wire::Header};
 
 use super::*;
-use crate::{config::Config, decode::as_bytes, enrich::Enricher, event::Comm, pipeline::Pipeline};
+use crate::{
+    config::Config, decode::as_bytes, enrich::Enricher, event::Comm, pipeline::Pipeline,
+    sinks::Outlets,
+};
 
 const NAME: &str = "canary-000001";
 
@@ -88,8 +91,8 @@ fn its_events_are_counted_apart() {
         };
         ForkRecord { header, ret: -libc::EINVAL, ..ForkRecord::default() }
     };
-    pipeline.record(as_bytes(&refused("runc")), &[]);
-    pipeline.record(as_bytes(&refused(NAME)), &[]);
+    pipeline.record(as_bytes(&refused("runc")), &Outlets::NONE);
+    pipeline.record(as_bytes(&refused(NAME)), &Outlets::NONE);
     has(&metrics, "nodeprobe_events_total{kind=\"rejected\",signal=\"fork\"} 1");
     has(&metrics, "nodeprobe_canary_events_total{signal=\"fork\"} 1");
 }

@@ -26,7 +26,7 @@ use crate::{
     pipeline::Pipeline,
     probe::{counters::Counters, coverage::Coverage, object::Probe},
     proof::own::OwnThread,
-    sinks::{self, Running},
+    sinks::{Answer, Sinks, call},
     source::{Source, ring::LiveRing},
     supervise::{End, Part, Supervisor},
 };
@@ -43,7 +43,7 @@ const LONGEST_ACT: Duration = Duration::from_secs(30);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// A rule's name, and when its finding was at the sink.
-type Arrival = (&'static str, BootNs);
+type Arrival = (String, BootNs);
 
 /// Everything there is to play on.
 pub struct Bench {
@@ -54,7 +54,7 @@ pub struct Bench {
     coverage: VecDeque<Coverage>,
     metrics: Arc<Metrics>,
     pipeline: Pipeline,
-    sink: Running,
+    sinks: Sinks,
     arrivals: Receiver<Arrival>,
     thread: OwnThread,
     actor: Actor,
@@ -75,13 +75,13 @@ impl Bench {
         let (note, arrivals) = channel(ARRIVALS);
         // It plays for seconds and ends: the sink's own end is what tells of one that failed.
         let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-        let sink = sinks::start(SINK, PART, Arc::clone(&metrics), &mut supervisor, move |inlet| {
-            while let Some(finding) = inlet.next() {
-                // What has no room was not waited for.
-                let _ = note.try_send((finding.rule, boot_now()));
-            }
-            Ok(())
+        let noting = call::plan(SINK, PART, move |record| {
+            // What has no room was not waited for.
+            let _ = note.try_send((record.meta.rule.clone(), boot_now()));
+            Answer::taken()
         });
+        let mut sinks = Sinks::default();
+        sinks.start(noting, &metrics, &mut supervisor)?;
         let of = |kind| signal(kind).map_err(io_error("signals"));
         // Before anything is made that must be cleaned up.
         let interrupts = [of(SignalKind::interrupt())?, of(SignalKind::terminate())?];
@@ -93,7 +93,7 @@ impl Bench {
             coverage: coverage.into(),
             metrics,
             pipeline,
-            sink: sink.map_err(io_error("the sink"))?,
+            sinks,
             arrivals,
             thread: OwnThread::named(&name),
             actor: Actor::start(&name).map_err(io_error("the acting thread"))?,
@@ -118,7 +118,7 @@ impl Bench {
         if !self.actor.leave() {
             say("nodeprobe: the acting thread does not end; what it made goes with this process");
         }
-        self.sink.finish(LAST_WORDS)?;
+        self.sinks.finish(LAST_WORDS).into_iter().try_for_each(|ended| ended.how)?;
         match interrupted {
             true => Err(SelftestError::Interrupted),
             false => Ok((outcomes, self.coverage.into())),
@@ -143,7 +143,7 @@ impl Bench {
                         trace.broken_ring = Some(error);
                         break;
                     }
-                    take(&mut self.source, &mut self.thread, &mut self.pipeline, &self.sink, trial, &mut trace);
+                    take(&mut self.source, &mut self.thread, &mut self.pipeline, &self.sinks, trial, &mut trace);
                 }
                 acted = self.actor.acted.recv() => {
                     deadline = Instant::now() + self.within.duration();
@@ -163,7 +163,14 @@ impl Bench {
             }
         }
         // What is still there came late, and is told apart from what never came.
-        take(&mut self.source, &mut self.thread, &mut self.pipeline, &self.sink, trial, &mut trace);
+        take(
+            &mut self.source,
+            &mut self.thread,
+            &mut self.pipeline,
+            &self.sinks,
+            trial,
+            &mut trace,
+        );
         trace.raised = self.metrics.fired_total(trial.rule) > raised_before;
         trace.counted = self.count(trial).since(&before);
         Some(trace)
@@ -209,7 +216,7 @@ fn take(
     source: &mut LiveRing,
     thread: &mut OwnThread,
     pipeline: &mut Pipeline,
-    sink: &Running,
+    sinks: &Sinks,
     trial: &Trial,
     trace: &mut Trace,
 ) {
@@ -225,6 +232,6 @@ fn take(
                 Err(error) => trace.undecoded = Some(error),
             }
         }
-        pipeline.record(record, &[&sink.outlet]);
+        pipeline.record(record, &sinks.outlets);
     });
 }

@@ -24,7 +24,7 @@ use crate::{
         ground::{Ground, Wanted},
         object::{Options, Probe, ProbeError},
     },
-    sinks::SinkError,
+    sinks::{SinkError, StartError},
 };
 
 mod acts;
@@ -79,6 +79,8 @@ enum SelftestError {
     Probe(#[from] ProbeError),
     #[error("the sink: {0}")]
     Sink(#[from] SinkError),
+    #[error(transparent)]
+    Start(#[from] StartError),
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     #[error("{what}: {source}")]

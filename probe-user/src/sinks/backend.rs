@@ -1,0 +1,128 @@
+//! What a sink must be able to do: hand a batch over, and say what became of it.
+
+use std::{pin::Pin, sync::Arc, time::Duration};
+
+use super::record::Record;
+
+/// A batch on its way.
+pub type Sending<'a> = Pin<Box<dyn Future<Output = Answer> + 'a>>;
+
+/// The far side of a sink. It lives on a thread of its own, with a runtime of its own.
+pub trait Backend: Send {
+    /// Hands records over, the oldest first, and tells what the other side made of them. It need not
+    /// mind time: whoever calls gives up on it after a while, by dropping what it returns; the next call
+    /// must then begin anew.
+    fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a>;
+
+    /// Somebody moved files away, or changed them: open them again.
+    fn reopen(&mut self) {}
+}
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// All of it is safe at the other side. `said` is its answer in a few words, for `send-test`.
+    Taken { said: String },
+    /// None of it, and it may be taken later; at the earliest after `after`, where the other side said so.
+    Later { trouble: Trouble, after: Option<Duration> },
+    /// None of it, ever: the other side understood and does not want it.
+    Refused(String),
+    /// None of it, and it may be taken in smaller pieces.
+    TooLarge(String),
+    /// Each record has a fate of its own, in the order of the batch.
+    Each(Vec<Verdict>),
+    /// The sink can never work again; it ends with these words.
+    Over(String),
+}
+
+impl Answer {
+    /// All of it, without a word of the other side.
+    #[must_use]
+    pub fn taken() -> Self {
+        Self::Taken { said: "taken".into() }
+    }
+
+    /// None of it for now.
+    #[must_use]
+    pub fn later(reason: Reason, text: impl Into<String>) -> Self {
+        Self::Later { trouble: Trouble { reason, text: text.into() }, after: None }
+    }
+}
+
+/// What became of one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Taken,
+    Later(Trouble),
+    Refused(String),
+}
+
+/// Why something was not taken that may be later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub reason: Reason,
+    /// In words, with those of the other side.
+    pub text: String,
+}
+
+/// Kinds of trouble, as metric labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Nobody answers at the address, or its name is not known.
+    Connect,
+    /// No answer in time.
+    Timeout,
+    /// TLS does not come about.
+    Tls,
+    /// The other side does not know us, or not any more.
+    Auth,
+    /// The other side has no room at the moment.
+    Busy,
+    /// The other side has trouble of its own.
+    Server,
+    /// The answer is none.
+    Protocol,
+    /// No space left on a disk.
+    NoSpace,
+    /// A read or write failed.
+    Io,
+    /// A file that may not grow further.
+    TooLarge,
+    /// Anything else that passes.
+    Other,
+}
+
+impl Reason {
+    /// All of them, for metric registration.
+    pub const ALL: [Self; 11] = [
+        Self::Connect,
+        Self::Timeout,
+        Self::Tls,
+        Self::Auth,
+        Self::Busy,
+        Self::Server,
+        Self::Protocol,
+        Self::NoSpace,
+        Self::Io,
+        Self::TooLarge,
+        Self::Other,
+    ];
+
+    /// The reason as a metric label.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::Busy => "busy",
+            Self::Server => "server",
+            Self::Protocol => "protocol",
+            Self::NoSpace => "no_space",
+            Self::Io => "io",
+            Self::TooLarge => "too_large",
+            Self::Other => "other",
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The loop of a sink: takes records in, hands them over in batches, waits out what passes.
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::{
+    backend::{Answer, Backend, Reason, Trouble, Verdict},
+    dead::Dead,
+    episode::Episode,
+    pauses::Pauses,
+    queue::Inlet,
+    record::Record,
+    store::{Most, Store},
+};
+
+/// How a sink goes about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Policy {
+    /// Most of one batch.
+    pub most: Most,
+    /// How long a batch may wait to become larger.
+    pub linger: Duration,
+    /// How long the backend may take to answer.
+    pub timeout: Duration,
+    /// Pause after the first failure; each further one doubles it.
+    pub first_pause: Duration,
+    /// Longest pause between two tries.
+    pub longest_pause: Duration,
+    /// Time for what still waits when the agent ends.
+    pub last_words: Duration,
+}
+
+/// A sink at work, on its own thread.
+pub struct Delivery {
+    pub backend: Box<dyn Backend>,
+    pub store: Box<dyn Store>,
+    pub dead: Dead,
+    pub policy: Policy,
+    pub inlet: Inlet,
+}
+
+impl Delivery {
+    /// Delivers until the queue is closed and all was handed over, or time is up.
+    ///
+    /// # Errors
+    /// When the backend can never work again, or records were lost with the end.
+    pub async fn run(self) -> io::Result<()> {
+        let Self { mut backend, store, dead, policy, inlet } = self;
+        let mut pauses = Pauses::new(policy.first_pause, policy.longest_pause);
+        let (most, last_words, episode) = (policy.most, policy.last_words, Episode::default());
+        let mut desk = Desk { store, dead, inlet, closed: None, last_words, most, episode };
+        loop {
+            if !desk.have_some().await {
+                return Ok(());
+            }
+            desk.gather(policy.linger, policy.most).await;
+            let batch = desk.store.batch(desk.most);
+            if batch.is_empty() {
+                continue;
+            }
+            let began = Instant::now();
+            let sending = timeout(policy.timeout, backend.send(&batch));
+            let Some(answer) = desk.meanwhile(sending).await else { return desk.give_up() };
+            let answer = answer.unwrap_or_else(|_| {
+                let seconds = policy.timeout.as_secs();
+                Answer::later(Reason::Timeout, format!("no answer within {seconds} s"))
+            });
+            desk.inlet.took(began.elapsed());
+            match desk.judge(answer, &batch, policy.most)? {
+                None => {
+                    desk.episode.over(began.elapsed(), &desk.inlet);
+                    pauses.reset();
+                }
+                Some((trouble, after)) => {
+                    let pause = pauses.next(after);
+                    desk.inlet.failed(trouble.reason);
+                    desk.episode.trouble(&trouble, pause, &desk.inlet);
+                    if desk.meanwhile(sleep(pause)).await.is_none() {
+                        return desk.give_up();
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All of a sink but its backend: what goes on while that one works.
+struct Desk {
+    store: Box<dyn Store>,
+    dead: Dead,
+    inlet: Inlet,
+    /// When the queue was closed.
+    closed: Option<Instant>,
+    last_words: Duration,
+    /// Most of the next batch: less than usual while it is found out which record is refused.
+    most: Most,
+    episode: Episode,
+}
+
+impl Desk {
+    /// Waits until something waits to be handed over; `false` when nothing ever will.
+    async fn have_some(&mut self) -> bool {
+        while self.store.waiting() == 0 {
+            if self.closed.is_some() {
+                return false;
+            }
+            self.inlet.beat.rest();
+            let next = self.inlet.next().await;
+            self.take_in(next);
+        }
+        self.inlet.beat.turn();
+        true
+    }
+
+    /// Waits a moment for more, unless there is enough for a batch.
+    async fn gather(&mut self, linger: Duration, most: Most) {
+        let enough = |desk: &Self| desk.store.waiting() >= most.records || desk.closed.is_some();
+        let until = Instant::now() + linger;
+        while !enough(self) && self.store.has_room() {
+            tokio::select! {
+                next = self.inlet.next() => self.take_in(next),
+                () = sleep_until(until) => return,
+            }
+        }
+    }
+
+    /// Takes in a record and all that are there with it.
+    fn take_in(&mut self, next: Option<Arc<Record>>) {
+        let Some(record) = next else {
+            self.closed = Some(Instant::now());
+            return;
+        };
+        self.store.push(record);
+        while self.store.has_room()
+            && let Some(record) = self.inlet.next_now()
+        {
+            self.store.push(record);
+        }
+        self.store.settle();
+        self.inlet.expired(self.store.take_expired());
+    }
+
+    /// Takes records in while something else is waited for; `None` when the agent ends before that.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = pin!(work);
+        loop {
+            let open = self.closed.is_none();
+            let until = self.closed.unwrap_or_else(Instant::now) + self.last_words;
+            self.inlet.beat.turn();
+            tokio::select! {
+                biased;
+                done = &mut work => return Some(done),
+                next = self.inlet.next(), if open && self.store.has_room() => self.take_in(next),
+                () = sleep_until(until), if !open => return None,
+            }
+        }
+    }
+
+    /// Forgets what the backend has or never wants. Returns why the rest has to be tried again.
+    fn judge(
+        &mut self,
+        answer: Answer,
+        batch: &[Arc<Record>],
+        usual: Most,
+    ) -> io::Result<Option<(Trouble, Option<Duration>)>> {
+        match answer {
+            Answer::Taken { .. } => self.taken(batch.len(), usual),
+            Answer::Later { trouble, after } => return Ok(Some((trouble, after))),
+            Answer::Over(why) => return Err(io::Error::other(why)),
+            Answer::Refused(why) | Answer::TooLarge(why) => match batch {
+                [record] => {
+                    self.bury(record, &why);
+                    self.taken(0, usual);
+                }
+                _ => self.most.records = batch.len() / 2,
+            },
+            Answer::Each(verdicts) => return Ok(self.judge_each(verdicts, batch, usual)),
+        }
+        Ok(None)
+    }
+
+    /// Up to the first record that has to be tried again: those behind it go again with it, so that none
+    /// overtakes another.
+    fn judge_each(
+        &mut self,
+        verdicts: Vec<Verdict>,
+        batch: &[Arc<Record>],
+        usual: Most,
+    ) -> Option<(Trouble, Option<Duration>)> {
+        let told = verdicts.len();
+        for (record, verdict) in batch.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Taken => self.taken(1, usual),
+                Verdict::Refused(why) => self.bury(record, &why),
+                Verdict::Later(trouble) => return Some((trouble, None)),
+            }
+        }
+        let untold = || format!("the answer tells of {told} records, of {} sent", batch.len());
+        (told < batch.len()).then(|| (Trouble { reason: Reason::Protocol, text: untold() }, None))
+    }
+
+    fn taken(&mut self, records: usize, usual: Most) {
+        self.store.forget(records);
+        self.inlet.written(records);
+        self.most.records = (self.most.records * 2).min(usual.records);
+    }
+
+    fn bury(&mut self, record: &Record, why: &str) {
+        self.dead.bury(self.inlet.name(), record, why);
+        self.store.forget(1);
+        self.inlet.refused(1);
+    }
+
+    /// The agent ends and the backend did not take all.
+    fn give_up(self) -> io::Result<()> {
+        let waiting = self.inlet.waiting();
+        let name = self.inlet.name();
+        if self.store.outlives() {
+            log::warn!("{name}: {waiting} records wait in the spool for the next start");
+            return Ok(());
+        }
+        Err(io::Error::other(format!("it takes nothing; {waiting} records are lost")))
+    }
+}

@@ -1,0 +1,119 @@
+//! What a sink carries: a finding or an event, with what any backend needs to file it.
+
+use std::sync::OnceLock;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::findings::{Finding, Severity, State};
+
+/// Whether it is a judgement or an observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A rule that holds, or no longer holds.
+    Finding,
+    /// Something a hook told of, or a sum of such.
+    Event,
+}
+
+/// What every backend files a record by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// The same each time the record is sent, and of no other: backends can leave doubles out.
+    pub id: String,
+    pub kind: Kind,
+    /// When it was so, by the node's calendar.
+    pub at: Timestamp,
+    pub signal: String,
+    /// The rule of a finding; of an event its kind.
+    pub rule: String,
+    pub severity: Severity,
+    /// `None` for an event.
+    pub state: Option<State>,
+    /// One sentence.
+    pub summary: String,
+}
+
+/// A record on its way to one or more sinks.
+#[derive(Debug)]
+pub struct Record {
+    pub meta: Meta,
+    /// The finding itself, for as long as the record never left memory.
+    finding: Option<Finding>,
+    /// Made when first asked for, by whichever sink asks.
+    json: OnceLock<String>,
+}
+
+impl Record {
+    /// A revision of a finding.
+    #[must_use]
+    pub fn of_finding(finding: Finding) -> Self {
+        let meta = Meta {
+            id: format!("{}-{}", finding.id, finding.revision),
+            kind: Kind::Finding,
+            at: finding.last_seen,
+            signal: finding.signal.into(),
+            rule: finding.rule.into(),
+            severity: finding.severity,
+            state: Some(finding.state),
+            summary: finding.summary.clone(),
+        };
+        Self { meta, finding: Some(finding), json: OnceLock::new() }
+    }
+
+    /// One whose JSON is known: an event, or what comes back from a disk.
+    #[must_use]
+    pub fn of_json(meta: Meta, json: String) -> Self {
+        Self { meta, finding: None, json: OnceLock::from(json) }
+    }
+
+    /// The finding, unless the record was stored in between.
+    #[must_use]
+    pub fn finding(&self) -> Option<&Finding> {
+        self.finding.as_ref()
+    }
+
+    /// All of it as one JSON object without a newline.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.json.get_or_init(|| {
+            let json = self.finding().map(serde_json::to_string);
+            // A finding has string keys only, which is all that serialization can fail of.
+            json.and_then(Result::ok).unwrap_or_else(|| "{}".into())
+        })
+    }
+
+    /// Size (bytes) that limits of batches and stores go by.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.json().len() + self.meta.summary.len() + self.meta.id.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::testing::finding;
+
+    #[test]
+    fn a_revision_has_an_id_of_its_own() {
+        let mut finding = finding();
+        let first = Record::of_finding(finding.clone());
+        finding.revision += 1;
+        let second = Record::of_finding(finding.clone());
+        assert_ne!(first.meta.id, second.meta.id);
+        assert_eq!(first.meta.id, format!("{}-1", finding.id));
+    }
+
+    #[test]
+    fn json_is_the_finding() {
+        let record = Record::of_finding(finding());
+        let json: serde_json::Value = serde_json::from_str(record.json()).unwrap();
+        assert_eq!(json["rule"], "fork-failures");
+        assert!(!record.json().contains('\n'));
+        let stored = Record::of_json(record.meta.clone(), record.json().to_owned());
+        assert_eq!((stored.json(), stored.size()), (record.json(), record.size()));
+        assert!(stored.finding().is_none());
+    }
+}
