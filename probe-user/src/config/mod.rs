@@ -8,6 +8,7 @@ pub mod canary;
 pub mod enrich;
 pub mod fd;
 pub mod findings;
+pub mod firewall;
 pub mod fork;
 pub mod load;
 pub mod netlink;
@@ -32,6 +33,7 @@ pub struct Config {
     pub netlink: netlink::NetlinkConfig,
     pub rtnl: rtnl::RtnlConfig,
     pub fd: fd::FdConfig,
+    pub firewall: firewall::FirewallConfig,
 }
 
 /// How findings are printed on stdout.

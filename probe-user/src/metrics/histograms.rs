@@ -98,6 +98,7 @@ impl Histograms {
             Body::Tc(TcChange::LinkGone { .. } | TcChange::Seeded(_))
             | Body::Fork(_)
             | Body::Netlink(_)
+            | Body::Firewall(_)
             | Body::Polled(_) => {}
         }
     }

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod ground;
 pub mod hook;
 mod ladder;
+pub mod modules;
 pub mod object;
 pub mod reads;
 pub mod refusal;

@@ -25,7 +25,7 @@ use crate::{
         http::{self, Exporter},
     },
     pipeline::Pipeline,
-    probe::{coverage::Coverage, object::Probe},
+    probe::{coverage::Coverage, modules::Modules, object::Probe},
     signals::netlink,
     sinks::Sinks,
     source::{
@@ -42,6 +42,7 @@ pub struct Agent {
     /// Attached for as long as it lives.
     pub ebpf: Ebpf,
     pub coverage: Vec<Coverage>,
+    pub modules: Modules,
     pub canary: CanaryConfig,
     pub gaps: Gaps,
     pub source: LiveRing,
@@ -68,7 +69,7 @@ impl Agent {
         started: BootNs,
     ) -> Result<Self, RunError> {
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
-        let Prepared { probe, pipeline } = prepared;
+        let Prepared { probe, modules, pipeline } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage } = probe;
         let sinks = Sinks::of(config, false, &metrics, &mut supervisor)?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
@@ -90,6 +91,7 @@ impl Agent {
         Ok(Self {
             ebpf,
             coverage,
+            modules,
             canary: config.canary.clone(),
             gaps,
             source,

@@ -1,7 +1,7 @@
 //! What happens each second.
 
-use super::start::Agent;
-use crate::event::BootNs;
+use super::{notify::Notify, ready, start::Agent};
+use crate::{cli::say, event::BootNs};
 
 impl Agent {
     /// Gives the time to the detectors, looks whether every loop turns, and proves that this one does.
@@ -11,10 +11,26 @@ impl Agent {
         self.untold.take(now, |record| self.pipeline.summed(record, outlets));
         self.gaps.look(&mut self.pipeline, &self.metrics, outlets);
         self.pipeline.tick(now, outlets);
+        self.follow_modules();
         let stuck = self.supervisor.tick(now);
         if let Some(notifier) = &mut self.notifier {
             notifier.tick(now, &stuck);
         }
         self.health.observe(stuck);
+    }
+
+    /// Attaches the hooks of kernel modules that were loaded, and says which modules went.
+    fn follow_modules(&mut self) {
+        let changed = self.modules.look(&mut self.ebpf, &mut self.coverage);
+        for (covered, before) in &changed {
+            self.metrics.observe_rung(covered, before);
+            say(&ready::changed(covered));
+        }
+        if !changed.is_empty() {
+            self.health.ready(ready::gaps(&self.coverage).collect());
+            if let Some(notifier) = &mut self.notifier {
+                notifier.send(&Notify::Status(&ready::status(&self.coverage)));
+            }
+        }
     }
 }
