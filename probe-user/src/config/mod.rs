@@ -36,7 +36,18 @@ pub struct Config {
     pub fd: fd::FdConfig,
 }
 
-/// How findings are printed on stdout.
+/// Where findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum To {
+    #[default]
+    Stdout,
+    Stderr,
+    /// Nowhere: there are sinks for that.
+    None,
+}
+
+/// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -54,6 +65,7 @@ pub enum Format {
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
     pub format: Format,
+    pub to: To,
 }
 
 /// `[metrics]`

@@ -135,7 +135,7 @@ impl Running {
 }
 
 impl Sinks {
-    /// Starts stdout and every sink that is configured.
+    /// Starts stdout, unless it is not wanted, and every sink that is configured.
     ///
     /// # Errors
     /// [`StartError`] of the first that cannot start.
@@ -146,7 +146,12 @@ impl Sinks {
         supervisor: &mut Supervisor,
     ) -> Result<Self, StartError> {
         let mut sinks = Self::default();
-        sinks.start(stdout::plan(config.output.format, patient), metrics, supervisor)?;
+        // A file that may not grow further is an error to wait out (setrlimit(2)), no reason to be killed.
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        if let Some(plan) = stdout::plan(&config.output, patient) {
+            sinks.start(plan, metrics, supervisor)?;
+        }
         for (name, sink) in &config.sinks.0 {
             let plan = Plan::of(name, sink, patient)?;
             sinks.start(plan, metrics, supervisor)?;
