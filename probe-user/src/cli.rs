@@ -16,6 +16,7 @@ use crate::{
         load::{self, ConfigError},
     },
     doctor, explain,
+    metrics::catalog,
     probe::{
         classify::chain,
         ground::{Ground, Wanted},
@@ -116,6 +117,9 @@ enum Command {
     /// Print the manual page (roff)
     #[command(hide = true)]
     Man,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 #[derive(Args)]
@@ -208,6 +212,7 @@ pub fn main() -> ExitCode {
             let rendered = clap_mangen::Man::new(Cli::command()).section("8").render(&mut page);
             rendered.map_or(ExitCode::FAILURE, |()| print(&page))
         }
+        Command::Metrics => print(catalog::page().as_bytes()),
     }
 }
 
