@@ -17,6 +17,7 @@ use crate::{
         settings::{Flags, Settings},
     },
     doctor, explain,
+    metrics::catalog,
     probe::{
         classify::chain,
         ground::{Ground, Wanted},
@@ -117,6 +118,9 @@ enum Command {
     /// Print the manual page (roff)
     #[command(hide = true)]
     Man,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 #[derive(Args)]
@@ -209,6 +213,7 @@ pub fn main() -> ExitCode {
             let rendered = clap_mangen::Man::new(Cli::command()).section("8").render(&mut page);
             rendered.map_or(ExitCode::FAILURE, |()| print(&page))
         }
+        Command::Metrics => print(catalog::page().as_bytes()),
     }
 }
 

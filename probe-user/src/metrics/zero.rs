@@ -1,6 +1,11 @@
 //! Every series that can be known beforehand, at zero: a rate over one that is not there is no alarm.
 
-use super::Metrics;
+use probe_common::counter;
+
+use super::{
+    Metrics,
+    observe::{BOOK, OUTCOMES_OF_EVENTS},
+};
 use crate::{
     decode::DecodeError,
     enrich::misses::Lookup,
@@ -59,13 +64,24 @@ impl Metrics {
         for poller in poll::NAMES {
             self.poll_failures.with_label_values(&[poller]);
         }
+        for of in SIGNALS.iter().map(|signal| signal.name).chain([BOOK]) {
+            self.tracked.with_label_values(&[of]);
+            self.evicted.with_label_values(&[of]);
+        }
         for signal in SIGNALS {
+            for (_, outcome) in OUTCOMES_OF_EVENTS {
+                self.kernel_events.with_label_values(&[signal.name, outcome]);
+            }
+            for (_, reason) in counter::LOSSES {
+                self.lost.with_label_values(&[signal.name, reason]);
+            }
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
             }
             for rule in signal.rules {
                 for severity in Severity::ALL {
                     self.findings.with_label_values(&[rule.name, severity.name()]);
+                    self.firing.with_label_values(&[rule.name, severity.name()]);
                 }
             }
         }
