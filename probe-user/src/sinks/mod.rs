@@ -35,6 +35,7 @@ pub mod filter;
 pub mod kinds;
 mod lines;
 mod node;
+pub mod otlp;
 mod pauses;
 pub mod queue;
 pub mod record;
