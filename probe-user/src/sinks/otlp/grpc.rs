@@ -1,14 +1,17 @@
 //! gRPC as far as one unary call goes: a framed message there, a framed message and trailers back.
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use base64::{
     Engine, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use bytes::Bytes;
-use hyper::{HeaderMap, header::HeaderValue};
+use hyper::{
+    HeaderMap,
+    header::{self, HeaderValue},
+};
 use percent_encoding::percent_decode;
 use prost::Message;
 
@@ -16,6 +19,7 @@ use super::{
     outcome::Ended,
     proto::{RetryInfo, Status},
 };
+use crate::net::http::{Post, gzip};
 
 /// Path of the one method that is called.
 pub const PATH: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -30,6 +34,23 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
+
+/// A request that calls it.
+///
+/// # Errors
+/// When the message cannot be compressed.
+pub fn post(message: &[u8], compressed: bool) -> io::Result<Post> {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    let body = match compressed {
+        true => {
+            headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+            framed(&gzip(message)?, true)
+        }
+        false => framed(message, false),
+    };
+    Ok(Post { content_type: "application/grpc+proto", headers, body })
+}
 
 /// A message behind its prefix.
 #[must_use]

@@ -3,13 +3,23 @@
 
 use std::time::Duration;
 
+use hyper::header;
 use prost::Message;
 
-use super::proto::ExportLogsServiceResponse;
-use crate::sinks::backend::{Answer, Reason, Trouble, Verdict};
+use super::{
+    grpc,
+    proto::{ExportLogsServiceResponse, Status},
+};
+use crate::{
+    net::http::{
+        Reply,
+        judge::{excerpt, told},
+    },
+    sinks::backend::{Answer, Reason, Trouble, Verdict},
+};
 
-/// Longest part of the other side's words that is repeated (bytes).
-const LONGEST_WORDS: usize = 300;
+/// Of requests and answers by HTTP.
+pub const CONTENT_TYPE: &str = "application/x-protobuf";
 
 /// How a gRPC call ended.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,9 +37,9 @@ impl Ended {
     pub fn judged(self) -> Answer {
         let Self { code, message, retry_after } = self;
         let Some((name, meaning)) = meaning(code) else {
-            return Answer::Refused(words(&format!("gRPC status {code}: {message}")));
+            return Answer::Refused(format!("gRPC status {code}: {}", excerpt(message.as_bytes())));
         };
-        let text = words(&format!("{name}: {message}"));
+        let text = format!("{name}: {}", excerpt(message.as_bytes()));
         let later =
             |reason, text| Answer::Later { trouble: Trouble { reason, text }, after: retry_after };
         match meaning {
@@ -88,7 +98,7 @@ pub fn succeeded(body: &[u8], records: usize) -> Answer {
     };
     let partial = response.partial_success.unwrap_or_default();
     let rejected = usize::try_from(partial.rejected_log_records).unwrap_or(0).min(records);
-    let why = words(&partial.error_message);
+    let why = excerpt(partial.error_message.as_bytes());
     match rejected {
         0 if why.is_empty() => Answer::Taken { said: "taken".into() },
         0 => Answer::Taken { said: format!("taken, with a warning: {why}") },
@@ -98,9 +108,46 @@ pub fn succeeded(body: &[u8], records: usize) -> Answer {
     }
 }
 
-/// Words of the other side, for one line of a log.
+/// What an answer by HTTP means for a batch of `records`.
 #[must_use]
-pub fn words(text: &str) -> String {
-    let end = text.floor_char_boundary(LONGEST_WORDS);
-    text[..end].escape_debug().to_string()
+pub fn of_http(mut reply: Reply, records: usize) -> Answer {
+    if reply.status.is_success() {
+        return whole(&reply, |reply| succeeded(&reply.body, records));
+    }
+    // What stands in between has words of its own, and no protobuf.
+    let protobuf = reply.headers.get(header::CONTENT_TYPE).is_some_and(|of| of == CONTENT_TYPE);
+    if protobuf && let Ok(status) = Status::decode(reply.body.clone()) {
+        reply.body = status.message.into();
+    }
+    match reply.status.as_u16() {
+        ..500 | 502..=504 => reply.judge(),
+        _ => Answer::Refused(told(reply.status, &reply.body)),
+    }
+}
+
+/// What an answer by gRPC means for a batch of `records`.
+#[must_use]
+pub fn of_grpc(reply: &Reply, records: usize) -> Answer {
+    // Where there is no message, the trailers are all there is, and come as headers.
+    let ended = grpc::ended(&reply.trailers).or_else(|| grpc::ended(&reply.headers));
+    match ended {
+        Some(Ended { code: 0, .. }) => whole(reply, |reply| match grpc::unframed(&reply.body) {
+            Ok(message) => succeeded(message, records),
+            Err(wrong) => Answer::later(Reason::Protocol, wrong),
+        }),
+        Some(ended) => ended.judged(),
+        None if reply.status.is_success() => {
+            let text =
+                "an answer without a gRPC status; is it an OTLP server, and is protocol right?";
+            Answer::later(Reason::Protocol, text)
+        }
+        None => grpc::of_http(reply.status.as_u16()).judged(),
+    }
+}
+
+fn whole(reply: &Reply, judge: impl FnOnce(&Reply) -> Answer) -> Answer {
+    match reply.whole {
+        true => judge(reply),
+        false => Answer::later(Reason::Protocol, "the answer is too long; is it an OTLP server?"),
+    }
 }
