@@ -38,7 +38,7 @@ const TABLE: u16 = 1;
 /// `NLA_TYPE_MASK` of include/uapi/linux/netlink.h.
 const TYPE_MASK: u16 = 0x3fff;
 /// Messages of a batch that are looked at.
-const MOST_MESSAGES: u32 = 128;
+const MOST_MESSAGES: u32 = 64;
 
 /// What a thread has asked for.
 #[derive(Clone, Copy)]
@@ -51,7 +51,9 @@ struct Write {
     removed: u32,
     family: u8,
     marks: u8,
-    _pad: [u8; 6],
+    /// Whether a rule said the table's name.
+    named_by_rule: u8,
+    _pad: [u8; 5],
 }
 
 #[map]
@@ -139,7 +141,8 @@ fn replaces(ctx: &ProbeContext, family: u8) -> Option<()> {
         removed: 0,
         family,
         marks: 0,
-        _pad: [0; 6],
+        named_by_rule: 0,
+        _pad: [0; 5],
     };
     let _ = FIREWALL_WRITES.insert(output::thread_key(), write, 0);
     Some(())
@@ -171,16 +174,21 @@ fn batch(skb: u64) -> Option<()> {
     if first.nl.kind != BATCH_BEGIN || u16::from_be(first.resource) != NFTABLES {
         return None;
     }
-    let mut write = Write {
+    let write = Write {
         net: net::of_skb(skb).unwrap_or(0),
         table: [0; TABLE_LEN],
         rules: 0,
         removed: 0,
         family: 0,
         marks: mark::CUT,
-        _pad: [0; 6],
+        named_by_rule: 0,
+        _pad: [0; 5],
     };
-    let mut named_by_rule = false;
+    let key = output::thread_key();
+    let _ = FIREWALL_WRITES.insert(key, write, 0);
+    // In the map and not on the stack, which the verifier follows value by value through each round.
+    // SAFETY: the entry belongs to this thread alone, and its memory stays while the program runs.
+    let write = unsafe { &mut *FIREWALL_WRITES.get_ptr_mut(key)? };
     at += aligned(first.nl.len);
     for _ in 0..MOST_MESSAGES {
         if at >= end {
@@ -188,20 +196,8 @@ fn batch(skb: u64) -> Option<()> {
             break;
         }
         let message: Message = read_at(at)?;
-        let what = message.nl.kind & 0xff;
         if message.nl.kind >> 8 == NFTABLES {
-            let is_rule = what == NEWRULE || what == DELRULE;
-            write.rules += (what == NEWRULE) as u32;
-            write.removed += (what == DELRULE) as u32;
-            if what == DELTABLE {
-                write.marks |= mark::TABLE_DELETED;
-            }
-            let is_better = write.family == 0 || (is_rule && !named_by_rule);
-            if is_better && message.attribute & TYPE_MASK == TABLE {
-                named_by_rule = is_rule;
-                write.family = message.family;
-                copy_str(&mut write.table, at + size_of::<Message>() as u64);
-            }
+            note(write, &message, at);
         }
         let len = aligned(message.nl.len);
         if len < size_of::<NlMsg>() as u64 {
@@ -209,8 +205,26 @@ fn batch(skb: u64) -> Option<()> {
         }
         at += len;
     }
-    let _ = FIREWALL_WRITES.insert(output::thread_key(), write, 0);
     Some(())
+}
+
+/// Adds one message of a batch, at its address.
+#[inline(always)]
+fn note(write: &mut Write, message: &Message, at: u64) {
+    let what = message.nl.kind & 0xff;
+    match what {
+        NEWRULE => write.rules += 1,
+        DELRULE => write.removed += 1,
+        DELTABLE => write.marks |= mark::TABLE_DELETED,
+        _ => {}
+    }
+    let is_rule = what == NEWRULE || what == DELRULE;
+    let is_better = write.family == 0 || (is_rule && write.named_by_rule == 0);
+    if is_better && message.attribute & TYPE_MASK == TABLE {
+        write.named_by_rule = is_rule as u8;
+        write.family = message.family;
+        copy_str(&mut write.table, at + size_of::<Message>() as u64);
+    }
 }
 
 /// `NLMSG_ALIGN` of include/uapi/linux/netlink.h.

@@ -17,6 +17,7 @@ pub mod findings;
 pub mod fuzzing;
 pub mod kernel;
 pub mod metrics;
+pub mod net;
 pub mod pipeline;
 pub mod probe;
 pub mod proof;

@@ -54,6 +54,10 @@ impl Delivery {
             if !desk.have_some().await {
                 return Ok(());
             }
+            if desk.inlet.take_reopen() {
+                backend.reopen();
+                continue;
+            }
             desk.gather(policy.linger, policy.most).await;
             let batch = desk.store.batch(desk.most);
             if batch.is_empty() {
@@ -99,15 +103,17 @@ struct Desk {
 }
 
 impl Desk {
-    /// Waits until something waits to be handed over; `false` when nothing ever will.
+    /// Waits until something waits to be handed over, or files are to be opened again; `false` when
+    /// nothing ever will.
     async fn have_some(&mut self) -> bool {
-        while self.store.waiting() == 0 {
+        while self.store.waiting() == 0 && !self.inlet.is_to_reopen() {
             if self.closed.is_some() {
                 return false;
             }
             self.inlet.beat.rest();
-            let next = self.inlet.next().await;
-            self.take_in(next);
+            if let Some(next) = self.inlet.next_or_reopen().await {
+                self.take_in(next);
+            }
         }
         self.inlet.beat.turn();
         true
@@ -166,6 +172,7 @@ impl Desk {
     ) -> io::Result<Option<(Trouble, Option<Duration>)>> {
         match answer {
             Answer::Taken { .. } => self.taken(batch.len(), usual),
+            Answer::Partly { refused, why } => self.part_taken(batch.len(), refused, &why, usual),
             Answer::Later { trouble, after } => return Ok(Some((trouble, after))),
             Answer::Over(why) => return Err(io::Error::other(why)),
             Answer::Refused(why) | Answer::TooLarge(why) => match batch {
@@ -204,6 +211,17 @@ impl Desk {
         self.store.forget(records);
         self.inlet.written(records);
         self.most.records = (self.most.records * 2).min(usual.records);
+    }
+
+    /// All but some of which the backend does not tell which they are: no dead letter can be written.
+    fn part_taken(&mut self, records: usize, refused: usize, why: &str, usual: Most) {
+        let name = self.inlet.name();
+        log::warn!(
+            "{name}: refused {refused} of {records} for good, and does not tell which: {why}"
+        );
+        self.inlet.refused(refused);
+        self.store.forget(refused);
+        self.taken(records - refused, usual);
     }
 
     fn bury(&mut self, record: &Record, why: &str) {

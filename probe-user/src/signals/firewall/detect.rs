@@ -9,7 +9,7 @@ use super::{
     rules::TWO_BACKENDS, side::Side, writer,
 };
 use crate::{
-    config::firewall::FirewallConfig,
+    config::{Config, firewall::FirewallConfig},
     event::{Body, BootNs, Event},
     findings::{Condition, Evidence, Severity, Who},
     signals::{
@@ -221,6 +221,10 @@ impl Detector for FirewallDetector {
             out.extend(ruled.condition(*place, config, now));
             ruled.is_known()
         });
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.config = config.firewall.clone();
     }
 
     fn tracked(&self) -> usize {

@@ -91,11 +91,16 @@ impl Written {
         }
     }
 
-    fn label(&self, counted: &str) -> String {
+    /// `counted` is what one of its rules is called, and several.
+    fn label(&self, counted: [&str; 2]) -> String {
         let who = self.writers.first().map_or_else(|| "a process".into(), By::label);
-        let more = if self.more { "more than " } else { "" };
         let Self { rules, last_seconds_ago, .. } = self;
-        format!("by {who}, {more}{rules} {counted}, last {last_seconds_ago} s ago")
+        let rules = match (self.more, counted) {
+            (true, [_, many]) => format!("more than {rules} {many}"),
+            (false, [one, _]) if *rules == 1 => format!("1 {one}"),
+            (false, [_, many]) => format!("{rules} {many}"),
+        };
+        format!("by {who}, {rules}, last {last_seconds_ago} s ago")
     }
 }
 
@@ -123,8 +128,8 @@ impl FirewallEvidence {
         format!(
             "two backends of iptables rule table {}{netns}: legacy ({}) and nft ({}){switched}{refused}",
             self.table_label(),
-            self.legacy.label("entries"),
-            self.nft.label("rules added"),
+            self.legacy.label(["entry", "entries"]),
+            self.nft.label(["rule added", "rules added"]),
         )
     }
 }

@@ -18,7 +18,7 @@ pub static TWO_BACKENDS: Rule = Rule {
                clones were refused in the writer's cgroup: then it is in one incident with them. legacy \
                is over when a write leaves the table empty, nft when the table is deleted. legacy's number \
                is of the whole table and has two for each user-defined chain; nft's is what was added \
-               since its first write that was seen, in the first 128 messages of a batch; of several tables \
+               since its first write that was seen, in the first 64 messages of a batch; of several tables \
                in one batch the first with rules is told.",
     keys: &["firewall.window", "firewall.after_fork_failures", "firewall.hold"],
     false_alarms: "Reading, saving and listing write nothing, and a legacy table that only came to be by that \

@@ -1,0 +1,8 @@
+//! Sinks against real servers, and against servers that misbehave. Run by `cargo xtask backends`, which
+//! installs the servers.
+
+mod file;
+mod kafka;
+mod nats;
+mod otlp;
+mod support;
