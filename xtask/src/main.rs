@@ -7,6 +7,7 @@ mod cache;
 mod demo;
 mod docs;
 mod fuzz;
+mod go;
 mod guest;
 mod hooks;
 mod initrd;
@@ -26,6 +27,7 @@ mod setup;
 mod test;
 mod tidy;
 mod toolchain;
+mod victoria_logs;
 mod vm;
 
 use std::process::ExitCode;
@@ -83,7 +85,7 @@ enum Task {
         after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
     )]
     Matrix(matrix::Matrix),
-    /// Writes the pages that are made by programs: docs/rules.md, and on demand docs/hooks.md
+    /// Writes the pages that are made by programs: docs/rules.md, docs/metrics.md, and on demand docs/hooks.md
     Docs(docs::Docs),
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]

@@ -1,6 +1,11 @@
 //! Every series that can be known beforehand, at zero: a rate over one that is not there is no alarm.
 
-use super::Metrics;
+use probe_common::counter;
+
+use super::{
+    Metrics,
+    observe::{BOOK, OUTCOMES_OF_EVENTS},
+};
 use crate::{
     decode::DecodeError,
     enrich::misses::Lookup,
@@ -21,6 +26,17 @@ impl Metrics {
         for reason in Reason::ALL {
             self.sink_failures.with_label_values(&[sink, reason.label()]);
         }
+    }
+
+    /// Drops the series of a sink that is no more. That one is not there is no failure.
+    pub fn forget_sink(&self, sink: &str) {
+        for outcome in OUTCOMES {
+            let _ = self.sink_records.remove_label_values(&[sink, outcome]);
+        }
+        for reason in Reason::ALL {
+            let _ = self.sink_failures.remove_label_values(&[sink, reason.label()]);
+        }
+        let _ = self.histograms.sink_seconds.remove_label_values(&[sink]);
     }
 
     pub(super) fn start_at_zero(&self) {
@@ -48,13 +64,24 @@ impl Metrics {
         for poller in poll::NAMES {
             self.poll_failures.with_label_values(&[poller]);
         }
+        for of in SIGNALS.iter().map(|signal| signal.name).chain([BOOK]) {
+            self.tracked.with_label_values(&[of]);
+            self.evicted.with_label_values(&[of]);
+        }
         for signal in SIGNALS {
+            for (_, outcome) in OUTCOMES_OF_EVENTS {
+                self.kernel_events.with_label_values(&[signal.name, outcome]);
+            }
+            for (_, reason) in counter::LOSSES {
+                self.lost.with_label_values(&[signal.name, reason]);
+            }
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
             }
             for rule in signal.rules {
                 for severity in Severity::ALL {
                     self.findings.with_label_values(&[rule.name, severity.name()]);
+                    self.firing.with_label_values(&[rule.name, severity.name()]);
                 }
             }
         }
