@@ -17,7 +17,6 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::runtime;
 
 use crate::{
     config::{Config, sinks::SinksConfig},
@@ -42,6 +41,7 @@ pub mod otlp;
 mod pauses;
 pub mod queue;
 pub mod record;
+mod runtime;
 pub mod stdout;
 pub mod store;
 
@@ -176,8 +176,7 @@ impl Sinks {
         let Plan { name, part, filter, patient, policy, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(failed)?;
+        let runtime = runtime::of(backend.looks_up()).map_err(failed)?;
         let store = Box::new(Memory::new(policy.most));
         let thread = supervisor.thread(part, STACK, move |beat| {
             let inlet = inlet.beating(beat.clone());
