@@ -14,11 +14,13 @@ mod histograms;
 pub mod http;
 mod loops;
 mod observe;
+pub mod spool;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
+use spool::SpoolMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -49,6 +51,7 @@ pub struct Metrics {
     pub histograms: Histograms,
     pub loops: Loops,
     pub canary: CanaryMetrics,
+    pub spool: SpoolMetrics,
 }
 
 fn register<C: Collector + Clone + 'static>(
@@ -192,6 +195,7 @@ impl Metrics {
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
+            spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };
         metrics.build_info(r)?;

@@ -1,6 +1,9 @@
 //! Every series that can be known beforehand, at zero: a rate over one that is not there is no alarm.
 
-use super::Metrics;
+use super::{
+    Metrics,
+    spool::{DEAD, SpoolMeters},
+};
 use crate::{
     decode::DecodeError,
     enrich::misses::Lookup,
@@ -18,9 +21,18 @@ impl Metrics {
         for outcome in OUTCOMES {
             self.sink_records.with_label_values(&[sink, outcome]);
         }
+        for outcome in DEAD {
+            self.spool.dead.with_label_values(&[sink, outcome]);
+        }
         for reason in Reason::ALL {
             self.sink_failures.with_label_values(&[sink, reason.label()]);
         }
+    }
+
+    /// Makes the series of a sink's spool.
+    #[must_use]
+    pub fn register_spool(&self, sink: &str) -> SpoolMeters {
+        self.spool.of(sink)
     }
 
     pub(super) fn start_at_zero(&self) {

@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use thiserror::Error;
 use tokio::runtime;
 
 use crate::{
-    config::Config,
+    config::{Config, spool::SpoolConfig},
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
@@ -38,6 +39,7 @@ mod node;
 mod pauses;
 pub mod queue;
 pub mod record;
+pub mod spool;
 pub mod stdout;
 pub mod store;
 
@@ -50,7 +52,8 @@ pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
 use queue::queue;
 pub use queue::{Outlet, Outlets};
-use store::Memory;
+use spool::{Limits, Spool, Teller};
+use store::{Memory, Store};
 
 /// Stack of a sink's thread (bytes).
 const STACK: usize = 256 * 1024;
@@ -102,6 +105,8 @@ pub struct Plan {
     /// Whether who finds something waits for room: for a source that can wait too.
     pub patient: bool,
     pub policy: Policy,
+    /// The directory of its spool, if it is to have one.
+    pub spool: Option<(PathBuf, Limits)>,
     pub backend: Box<dyn Backend>,
 }
 
@@ -109,6 +114,8 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Sinks {
     pub outlets: Outlets,
+    /// Sinks that are to have a spool, and why it cannot be used for now.
+    unspooled: Vec<(&'static str, String)>,
     threads: Vec<(&'static str, &'static str, Thread)>,
 }
 
@@ -126,7 +133,7 @@ impl Sinks {
         let mut sinks = Self::default();
         sinks.start(stdout::plan(config.output.format, patient), metrics, supervisor)?;
         for (name, sink) in &config.sinks.0 {
-            let plan = Plan::of(name, sink, patient)?;
+            let plan = Plan::of(name, sink, &config.spool, patient)?;
             sinks.start(plan, metrics, supervisor)?;
         }
         Ok(sinks)
@@ -142,25 +149,43 @@ impl Sinks {
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<(), StartError> {
-        let Plan { name, part, filter, patient, policy, backend } = plan;
+        let Plan { name, part, filter, patient, policy, spool, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
-        let store = Box::new(Memory::new(policy.most));
+        let dead = Dead::new(name, spool.as_ref().map(|(dir, _)| dir.as_path()), metrics);
+        let store: Box<dyn Store> = match spool {
+            Some((dir, limits)) => {
+                let teller = Teller::new(name, dir.clone(), metrics.register_spool(name));
+                let spool = Spool::open(dir, limits, teller);
+                self.unspooled.extend(spool.trouble().map(|why| (name, why.to_owned())));
+                Box::new(spool)
+            }
+            None => Box::new(Memory::new(policy.most)),
+        };
         let thread = supervisor.thread(part, STACK, move |beat| {
             let inlet = inlet.beating(beat.clone());
-            runtime.block_on(Delivery { backend, store, dead: Dead, policy, inlet }.run())
+            runtime.block_on(Delivery { backend, store, dead, policy, inlet }.run())
         });
         self.threads.push((name, part.name, thread.map_err(failed)?));
         self.outlets.0.push(outlet);
         Ok(())
     }
 
+    /// A line for each sink that was to have a spool and has none.
+    pub fn gaps(&self) -> impl Iterator<Item = String> {
+        self.unspooled.iter().map(|(sink, why)| {
+            format!(
+                "not spooled: {sink}: its findings wait in memory, and end with the agent ({why})"
+            )
+        })
+    }
+
     /// Closes every queue, waits for what is in them but at most `patience`, and tells how each sink
     /// ended.
     pub fn finish(self, patience: Duration) -> Vec<Ended> {
-        let Self { outlets, threads } = self;
+        let Self { outlets, threads, .. } = self;
         drop(outlets);
         let deadline = Instant::now() + patience;
         while threads.iter().any(|(.., thread)| !thread.is_finished()) && Instant::now() < deadline
@@ -181,14 +206,21 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with its settings.
-    pub fn of(name: &str, config: &SinkConfig, patient: bool) -> Result<Self, StartError> {
+    pub fn of(
+        name: &str,
+        config: &SinkConfig,
+        spool: &SpoolConfig,
+        patient: bool,
+    ) -> Result<Self, StartError> {
         let wrong = |why| StartError::Open { sink: name.into(), why };
         let name = intern(name);
         let site = Site { sink: name, node: node::name() };
         let backend = config.open(&site).map_err(wrong)?;
         let policy = config.policy().ok_or_else(|| wrong("it has no kind".into()))?;
         let part = Part { name: intern(&format!("sink-{name}")), ..PART };
-        Ok(Self { name, part, filter: config.filter.filter(), patient, policy, backend })
+        let spool = config.is_spooled().then(|| (spool.of(name), Limits::from(&config.spool)));
+        let filter = config.filter.filter();
+        Ok(Self { name, part, filter, patient, policy, spool, backend })
     }
 }
 

@@ -61,7 +61,15 @@ enum Style {
 #[must_use]
 pub fn plan(format: Format, patient: bool) -> Plan {
     let backend = Box::new(StdoutBackend::new(format));
-    Plan { name: NAME, part: PART, filter: Filter::default(), patient, policy: POLICY, backend }
+    Plan {
+        name: NAME,
+        part: PART,
+        filter: Filter::default(),
+        patient,
+        policy: POLICY,
+        spool: None,
+        backend,
+    }
 }
 
 /// Standard output.
