@@ -14,8 +14,10 @@ use crate::{
         Config, Format, Listen,
         canary::Every,
         load::{self, ConfigError},
+        settings::{Flags, Settings},
     },
     doctor, explain,
+    metrics::catalog,
     probe::{
         classify::chain,
         ground::{Ground, Wanted},
@@ -116,6 +118,9 @@ enum Command {
     /// Print the manual page (roff)
     #[command(hide = true)]
     Man,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 #[derive(Args)]
@@ -208,6 +213,7 @@ pub fn main() -> ExitCode {
             let rendered = clap_mangen::Man::new(Cli::command()).section("8").render(&mut page);
             rendered.map_or(ExitCode::FAILURE, |()| print(&page))
         }
+        Command::Metrics => print(catalog::page().as_bytes()),
     }
 }
 
@@ -226,20 +232,18 @@ fn print(bytes: &[u8]) -> ExitCode {
 }
 
 fn run_command(args: Run, started: u64) -> ExitCode {
-    let mut config = match configuration(args.config.as_deref()) {
-        Ok(config) => config,
+    let Run { config, output, listen, periodic, .. } = args;
+    let settings = match Settings::read(config, Flags { output, listen, periodic }) {
+        Ok(settings) => settings,
         Err(error) => return usage(&error),
     };
-    config.output.format = args.output.unwrap_or(config.output.format);
-    config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
-    config.canary.every = args.periodic.unwrap_or(config.canary.every);
     let ground = match Ground::survey(args.wanted) {
         Ok(ground) => ground,
         Err(error) => return usage(&error),
     };
     let Capture { capture, capture_limit } = args.capture;
     let capture = capture.map(|file| run::Capture { file, limit: u64::from(capture_limit) << 20 });
-    failure_of(run::run(&config, &ground, args.kernel_log, capture, started))
+    failure_of(run::run(settings, &ground, args.kernel_log, capture, started))
 }
 
 /// Says what went wrong, if anything did.

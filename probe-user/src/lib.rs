@@ -18,6 +18,7 @@ mod frame;
 pub mod fuzzing;
 pub mod kernel;
 pub mod metrics;
+pub mod net;
 pub mod pipeline;
 pub mod probe;
 pub mod proof;

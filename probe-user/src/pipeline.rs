@@ -7,7 +7,11 @@ use crate::{
     decode::decode,
     enrich::Enricher,
     event::{Body, BootNs, Event, Fact},
-    findings::{Condition, Finding, State, book::Book, clock::Clock},
+    findings::{
+        Condition, Finding, State,
+        book::Book,
+        clock::{Clock, boot_now},
+    },
     metrics::Metrics,
     proof::canary::Canary,
     signals::{Detector, SIGNALS, kind_label},
@@ -39,6 +43,11 @@ const WAIT_FOR_NAMES: u64 = 1_000_000_000;
 /// Counts an event of a signal and a kind.
 type Count = fn(&Metrics, &str, &str, &Event);
 
+fn counted(metrics: &Metrics, signal: &str, kind: &str, event: &Event) {
+    metrics.event(signal, kind);
+    metrics.summed(signal, event.count() - 1);
+}
+
 impl Pipeline {
     /// A pipeline with a detector for each signal.
     #[must_use]
@@ -60,6 +69,12 @@ impl Pipeline {
     /// Sets the canary free, if there is one: its events end here.
     pub fn watch_canary(&mut self, canary: Option<Canary>) {
         self.canary = canary;
+    }
+
+    /// Goes by other thresholds from now on, and keeps all that it knows.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.detectors.iter_mut().for_each(|detector| detector.reconfigure(config));
+        self.book.reconfigure(&config.findings);
     }
 
     /// A pipeline for what a capture holds, that begins at a moment of its node.
@@ -91,9 +106,12 @@ impl Pipeline {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(bytes);
         }
-        let count = |metrics: &Metrics, signal: &str, kind: &str, event: &Event| {
-            metrics.event(signal, kind);
-            metrics.summed(signal, event.count() - 1);
+        let count: Count = match self.clock {
+            None => |metrics, signal, kind, event| {
+                metrics.histograms.decoded(signal, event.context.at, boot_now());
+                counted(metrics, signal, kind, event);
+            },
+            Some(_) => counted,
         };
         self.take(bytes, count, outlets);
     }
@@ -190,9 +208,13 @@ impl Pipeline {
                 continue;
             }
             self.write_down_cgroups(&condition);
+            let (signal, at) = (condition.rule.signal, condition.at);
             let describe = |condition: &Condition| self.enricher.describe(condition);
             if let Some(finding) = self.book.hold(condition, clock, describe) {
-                self.send(finding, outlets);
+                let fired = self.send(finding, outlets);
+                if fired && self.clock.is_none() {
+                    self.metrics.histograms.found(signal, at, boot_now());
+                }
             }
         }
     }
@@ -210,11 +232,14 @@ impl Pipeline {
         }
     }
 
-    fn send(&self, finding: Finding, outlets: &Outlets) {
-        if finding.state == State::Firing && finding.revision == 1 {
+    /// Hands a finding to the sinks; whether it is one that fires, for the first time.
+    fn send(&self, finding: Finding, outlets: &Outlets) -> bool {
+        let fired = finding.state == State::Firing && finding.revision == 1;
+        if fired {
             self.metrics.fired(finding.rule, finding.severity);
         }
         outlets.finding(finding);
+        fired
     }
 }
 

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-};
+use prometheus::{Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
-use super::register;
+use super::catalog::sinks;
 use crate::sinks::spool::How;
 
 /// What becomes of a record that was refused, as metric labels.
@@ -30,52 +28,29 @@ impl SpoolMetrics {
     /// # Errors
     /// When two metrics have one name.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counters = |name, help, labels: &[&str]| {
-            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauges =
-            |name, help| register(registry, IntGaugeVec::new(Opts::new(name, help), &["sink"]));
         Ok(Self {
-            usable: gauges(
-                "nodeprobe_sink_spool_usable",
-                "1 when a sink's spool can be written to; at 0 its findings end with the agent.",
-            )?,
-            records: gauges(
-                "nodeprobe_sink_spool_records",
-                "Records in a sink's spool that the other side does not have yet.",
-            )?,
-            bytes: gauges("nodeprobe_sink_spool_bytes", "What the files of a sink's spool take.")?,
-            oldest: register(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "nodeprobe_sink_spool_oldest_seconds",
-                        "How long the oldest record of a sink's spool has waited; 0 for none.",
-                    ),
-                    &["sink"],
-                ),
-            )?,
-            damaged: counters(
-                "nodeprobe_sink_spool_damaged_total",
-                "Places in a sink's spool that could not be read: cut_short as by a loss of power, or corrupt.",
-                &["sink", "how"],
-            )?,
-            skipped: counters(
-                "nodeprobe_sink_spool_skipped_bytes_total",
-                "Bytes of a sink's spool that could not be read and were skipped.",
-                &["sink"],
-            )?,
-            failures: counters(
-                "nodeprobe_sink_spool_failures_total",
-                "Times a sink's spool could not be opened or written to; it is tried again.",
-                &["sink"],
-            )?,
-            dead: counters(
-                "nodeprobe_sink_dead_letters_total",
-                "Records that the other side refused for good: kept in dead.jsonl, or lost.",
-                &["sink", "outcome"],
-            )?,
+            usable: sinks::SPOOL_USABLE.register(registry)?,
+            records: sinks::SPOOL_RECORDS.register(registry)?,
+            bytes: sinks::SPOOL_BYTES.register(registry)?,
+            oldest: sinks::SPOOL_OLDEST.register(registry)?,
+            damaged: sinks::SPOOL_DAMAGED.register(registry)?,
+            skipped: sinks::SPOOL_SKIPPED.register(registry)?,
+            failures: sinks::SPOOL_FAILURES.register(registry)?,
+            dead: sinks::DEAD_LETTERS.register(registry)?,
         })
+    }
+
+    /// Drops those of one sink. That one is not there is no failure.
+    pub fn forget(&self, sink: &str) {
+        let _ = self.usable.remove_label_values(&[sink]);
+        let _ = self.records.remove_label_values(&[sink]);
+        let _ = self.bytes.remove_label_values(&[sink]);
+        let _ = self.oldest.remove_label_values(&[sink]);
+        for how in How::ALL {
+            let _ = self.damaged.remove_label_values(&[sink, how.label()]);
+        }
+        let _ = self.skipped.remove_label_values(&[sink]);
+        let _ = self.failures.remove_label_values(&[sink]);
     }
 
     /// Those of one sink, at zero.

@@ -13,11 +13,11 @@ use super::{
     notify::{Notifier, Notify},
     prepare::Prepared,
     ready,
-    signals::Stop,
+    signals::Signals,
 };
 use crate::{
     cli::say,
-    config::{Config, Listen, canary::CanaryConfig},
+    config::{Listen, settings::Settings},
     event::BootNs,
     findings::clock::boot_now,
     metrics::{
@@ -42,13 +42,13 @@ pub struct Agent {
     /// Attached for as long as it lives.
     pub ebpf: Ebpf,
     pub coverage: Vec<Coverage>,
-    pub canary: CanaryConfig,
+    pub settings: Settings,
     pub gaps: Gaps,
     pub source: LiveRing,
     pub untold: Untold,
     pub polls: Polls,
     pub snapshot: Snapshot,
-    pub stop: Stop,
+    pub signals: Signals,
     pub pipeline: Pipeline,
     pub sinks: Sinks,
     pub supervisor: Supervisor,
@@ -61,12 +61,13 @@ impl Agent {
     /// Starts all that needs the runtime, and says what it sees. `started` is when the process began (ns
     /// since boot).
     pub async fn start(
-        config: &Config,
+        settings: Settings,
         prepared: Prepared,
         mut supervisor: Supervisor,
         metrics: Arc<Metrics>,
         started: BootNs,
     ) -> Result<Self, RunError> {
+        let config = &settings.config;
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
         let Prepared { probe, pipeline } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage } = probe;
@@ -82,7 +83,7 @@ impl Agent {
         let waits = Box::new(RtnlPoller(rtnl_waiting));
         let polls = poll::start(config, vec![waits], &mut supervisor);
         let polls = polls.map_err(failed("pollers"))?;
-        let stop = Stop::new().map_err(RunError::Runtime)?;
+        let signals = Signals::new().map_err(RunError::Runtime)?;
         let notifier = Notifier::from_env();
         // It runs while the ring is read: each look tells when it was.
         let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
@@ -91,13 +92,13 @@ impl Agent {
         Ok(Self {
             ebpf,
             coverage,
-            canary: config.canary.clone(),
+            settings,
             gaps,
             source,
             untold,
             polls,
             snapshot,
-            stop,
+            signals,
             pipeline,
             sinks,
             supervisor,

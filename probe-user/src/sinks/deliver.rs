@@ -55,6 +55,10 @@ impl Delivery {
             if !desk.have_some().await {
                 return Ok(());
             }
+            if desk.inlet.take_reopen() {
+                backend.reopen();
+                continue;
+            }
             if desk.is_out_of_time() {
                 return desk.give_up();
             }
@@ -104,15 +108,20 @@ struct Desk {
 }
 
 impl Desk {
-    /// Waits until something waits to be handed over; `false` when nothing ever will.
+    /// Waits until something waits to be handed over, or files are to be opened again; `false` when
+    /// nothing ever will.
     async fn have_some(&mut self) -> bool {
-        while self.store.waiting() == 0 {
+        while self.store.waiting() == 0 && !self.inlet.is_to_reopen() {
             if self.closed.is_some() {
                 return false;
             }
             self.inlet.beat.rest();
             tokio::select! {
-                next = self.inlet.next() => self.take_in(next),
+                next = self.inlet.next_or_reopen() => {
+                    if let Some(next) = next {
+                        self.take_in(next);
+                    }
+                }
                 () = reached(self.store.due()) => self.tend(),
             }
         }

@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Write},
     os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    process,
 };
 
 use thiserror::Error;
@@ -22,9 +23,11 @@ pub enum SpoolError {
     )]
     Open { dir: PathBuf, source: io::Error },
     #[error(
-        "spool {dir}: another nodeprobe uses it; end that one, or give this one a directory of its own with `dir` of [spool]"
+        "spool {dir}: another nodeprobe uses it (process {by}); end that one, or give this one a directory of its own with `dir` of [spool]"
     )]
-    Locked { dir: PathBuf },
+    Locked { dir: PathBuf, by: String },
+    #[error("spool {dir}: the sink as it was before still hands over; it is taken when that ends")]
+    Leaving { dir: PathBuf },
     #[error("spool {dir}: {source}; see to its file system: room, quota, mount options, the disk")]
     Write { dir: PathBuf, source: io::Error },
 }
@@ -111,10 +114,12 @@ impl Directory {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(SpoolError::Locked { dir: path.into() });
+                return Err(taken(path, &lock));
             }
             Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
+        // For whoever finds it locked; it is locked all the same when there is no room for that.
+        let _ = lock.set_len(0).and_then(|()| lock.write_all_at(own_id().as_bytes(), 0));
         let cursor = open(&path.join("cursor"), true).map_err(failed)?;
         let itself = File::open(path).map_err(failed)?;
         Ok(Self { path: path.into(), itself, cursor, last: None, nameless: false, _lock: lock })
@@ -126,6 +131,21 @@ impl Directory {
 
     fn last(&mut self) -> io::Result<&mut File> {
         self.last.as_mut().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+}
+
+fn own_id() -> String {
+    process::id().to_string()
+}
+
+/// Tells who has a lock.
+fn taken(path: &Path, lock: &File) -> SpoolError {
+    let (mut by, dir) = (String::new(), path.into());
+    // Who has it could write anything there.
+    let _ = lock.take(10).read_to_string(&mut by);
+    match by == own_id() {
+        true => SpoolError::Leaving { dir },
+        false => SpoolError::Locked { dir, by: by.escape_debug().to_string() },
     }
 }
 

@@ -81,10 +81,12 @@ impl Teller {
         self.meters.usable.set(0);
         let words = error.to_string();
         if self.failing.as_ref() != Some(&words) {
-            log::warn!(
-                "{}: {words}; until then findings wait in memory, and end with the agent",
-                self.sink
-            );
+            let level = match error {
+                SpoolError::Leaving { .. } => log::Level::Info,
+                _ => log::Level::Warn,
+            };
+            let sink = self.sink;
+            log::log!(level, "{sink}: {words}; until then findings wait in memory only");
             self.failing = Some(words);
         }
     }

@@ -196,7 +196,12 @@ async fn one_at_a_time_uses_a_directory_and_the_next_waits() {
     let mut old = open(dir.path());
     take_in(&mut old, [record(0, 50)]);
     let mut new = open(dir.path());
-    assert!(new.trouble().unwrap().contains("another nodeprobe uses it; end that one"));
+    assert!(new.trouble().unwrap().contains("the sink as it was before still hands over"));
+    fs::write(dir.path().join("lock"), "1\n").unwrap();
+    let another = open(dir.path());
+    let expected = "another nodeprobe uses it (process 1\\n); end that one, or give";
+    assert!(another.trouble().unwrap().contains(expected), "{:?}", another.trouble());
+    drop(another);
     take_in(&mut new, [record(1, 50)]);
     assert_eq!((new.perishable(), new.waiting()), (1, 1));
     assert_eq!(numbers(&new.batch(ALL)), [1], "it works from memory");

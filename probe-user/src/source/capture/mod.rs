@@ -85,6 +85,17 @@ pub(crate) fn head(preamble: &Preamble) -> Vec<u8> {
     head
 }
 
+/// A whole capture of these entries: one that is made and was never recorded, for tests of what a
+/// replay does.
+#[must_use]
+pub fn made<'a>(preamble: &Preamble, entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+    let mut file = head(preamble);
+    for entry in entries.into_iter().chain([Entry::End(End::Agent)]) {
+        frame::append(&mut file, |to| entry.append(to));
+    }
+    file
+}
+
 /// A checksum over names, sizes and offsets of every record of this agent: another agent's records
 /// must be the same to be read.
 pub(crate) fn records() -> u32 {
