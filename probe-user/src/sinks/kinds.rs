@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file};
+use super::{Backend, Policy, alertmanager, elasticsearch, file, loki, webhook};
 use crate::config::sinks::{BatchConfig, FilterConfig};
 
 /// What a kind of sink is told of its surroundings.
@@ -73,6 +73,14 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Alerts, by the API of Alertmanager.
+    alertmanager: alertmanager::config::AlertmanagerConfig,
+    /// Documents of Elasticsearch or OpenSearch, by their bulk API.
+    elasticsearch: elasticsearch::config::ElasticsearchConfig,
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
+    /// Log lines, by the push API of Loki.
+    loki: loki::config::LokiConfig,
+    /// JSON by HTTP POST.
+    webhook: webhook::config::WebhookConfig,
 }

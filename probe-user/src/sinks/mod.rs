@@ -25,22 +25,28 @@ use crate::{
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
+pub mod alertmanager;
 pub mod backend;
 pub mod call;
 pub mod change;
 mod dead;
 mod deliver;
+pub mod elasticsearch;
 mod episode;
+mod facts;
 pub mod file;
 pub mod filter;
 pub mod kinds;
+mod labels;
 mod lines;
+pub mod loki;
 mod node;
 mod pauses;
 pub mod queue;
 pub mod record;
 pub mod stdout;
 pub mod store;
+pub mod webhook;
 
 pub use backend::{Answer, Backend};
 use dead::Dead;
