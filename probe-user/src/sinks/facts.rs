@@ -120,7 +120,10 @@ mod tests {
         let record = hostile();
         let facts = Facts::of(&record);
         assert_eq!(format!("{}-{}", facts.id.unwrap(), facts.revision.unwrap()), record.meta.id);
-        assert_eq!((facts.last_seen, facts.advice.as_deref()), (Some(record.meta.at), Some("look")));
+        assert_eq!(
+            (facts.last_seen, facts.advice.as_deref()),
+            (Some(record.meta.at), Some("look"))
+        );
         assert_eq!(facts.evidence["failures"], 1);
         let process = facts.subject.process.unwrap();
         assert_eq!(process.comm.as_deref(), Some(crate::sinks::testing::COMM));

@@ -46,6 +46,8 @@ impl Alert {
         let labels = own.0.iter().map(|(name, value)| (name.clone(), value.clone()));
         let told = fixed.into_iter().chain(place);
         let labels = labels.chain(told.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        // An empty label is none (Prometheus).
+        let labels = labels.filter(|(_, value)| !value.is_empty()).collect();
         let incident = facts.incident.map(|incident| incident.line);
         let notes = [
             ("summary", Some(meta.summary.clone())),
@@ -55,8 +57,7 @@ impl Alert {
         let firing = state == State::Firing;
         let ends_at = if firing { ends_at } else { facts.last_seen.unwrap_or(meta.at) };
         Some(Self {
-            // An empty label is none (Prometheus).
-            labels: labels.filter(|(_, value)| !value.is_empty()).collect(),
+            labels,
             annotations: notes.into_iter().filter_map(|(name, note)| Some((name, note?))).collect(),
             starts_at,
             ends_at: ends_at.max(starts_at + SHORTEST),

@@ -25,7 +25,9 @@ fn told(stub: &Stub) -> Vec<(String, bool)> {
     let alerts = stub.next().json();
     let alerts = alerts.as_array().unwrap().iter();
     let ended = |alert: &Value| time(&alert["endsAt"]) <= Timestamp::now();
-    alerts.map(|alert| (alert["labels"]["severity"].as_str().unwrap().into(), ended(alert))).collect()
+    alerts
+        .map(|alert| (alert["labels"]["severity"].as_str().unwrap().into(), ended(alert)))
+        .collect()
 }
 
 #[test]
@@ -59,7 +61,10 @@ fn its_end_is_when_it_held_last() {
     let mut bench = bench(&stub, "");
     bench.send(vec![revision(&finding, 2, State::Resolved, Severity::Warning)]);
     let alert = &stub.next().json()[0];
-    assert_eq!((&alert["startsAt"], &alert["endsAt"]), (&"2026-01-02T03:04:05Z".into(), &"2026-01-02T03:05:06.5Z".into()));
+    assert_eq!(
+        (&alert["startsAt"], &alert["endsAt"]),
+        (&"2026-01-02T03:04:05Z".into(), &"2026-01-02T03:05:06.5Z".into())
+    );
     finding.last_seen = finding.first_seen;
     bench.send(vec![revision(&finding, 2, State::Resolved, Severity::Warning)]);
     let alert = &stub.next().json()[0];

@@ -68,15 +68,15 @@ impl TryFrom<String> for DataStream {
 
     fn try_from(name: String) -> Result<Self, String> {
         // A part of what the servers allow, which is also a part of a path as it is.
-        let good = |byte: u8| {
-            byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte)
-        };
+        let good =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
         let begins = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-        let right = name.len() <= 255
-            && name.bytes().next().is_some_and(begins)
-            && name.bytes().all(good);
+        let right =
+            name.len() <= 255 && name.bytes().next().is_some_and(begins) && name.bytes().all(good);
         let wrong = || {
-            format!("{name:?} is no name of a data stream: a-z, 0-9, -, _ and . such as \"logs-nodeprobe-default\"")
+            format!(
+                "{name:?} is no name of a data stream: a-z, 0-9, -, _ and . such as \"logs-nodeprobe-default\""
+            )
         };
         if right { Ok(Self(name)) } else { Err(wrong()) }
     }

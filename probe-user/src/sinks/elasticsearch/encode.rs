@@ -18,9 +18,9 @@ const ECS: &str = "8.11.0";
 
 /// The body of a request: for each record what is to be done with it, and the document.
 pub fn body(node: &str, batch: &[Arc<Record>]) -> Vec<u8> {
-    let lines = batch.iter().flat_map(|record| {
-        [json!({"create": {"_id": record.meta.id}}), document(node, record)]
-    });
+    let lines = batch
+        .iter()
+        .flat_map(|record| [json!({"create": {"_id": record.meta.id}}), document(node, record)]);
     lines.map(|line| format!("{line}\n")).collect::<String>().into()
 }
 
@@ -93,9 +93,8 @@ fn event(record: &Record, facts: &Facts) -> Value {
 }
 
 fn process(process: &ProcessFacts) -> Value {
-    let parent = process.parent.as_ref().map(|parent| {
-        json!({"pid": parent.pid, "name": parent.comm})
-    });
+    let parent =
+        process.parent.as_ref().map(|parent| json!({"pid": parent.pid, "name": parent.comm}));
     json!({
         "pid": process.pid,
         "name": process.comm,
@@ -138,6 +137,7 @@ fn own(meta: &Meta, facts: &Facts) -> Value {
 fn without_nulls(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.values_mut().for_each(without_nulls);
-        fields.retain(|_, value| !value.is_null() && value.as_object().is_none_or(|o| !o.is_empty()));
+        fields
+            .retain(|_, value| !value.is_null() && value.as_object().is_none_or(|o| !o.is_empty()));
     }
 }

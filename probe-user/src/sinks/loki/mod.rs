@@ -38,7 +38,9 @@ impl Backend for LokiBackend {
                 Err(error) => return Answer::later(Reason::Other, format!("snappy: {error}")),
             };
             let headers: HeaderMap = self.tenant.iter().map(|of| (TENANT, of.clone())).collect();
-            self.client.deliver(Post { content_type: "application/x-protobuf", headers, body }).await
+            self.client
+                .deliver(Post { content_type: "application/x-protobuf", headers, body })
+                .await
         })
     }
 }

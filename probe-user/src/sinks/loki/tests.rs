@@ -25,7 +25,10 @@ fn a_record_is_an_entry_of_the_stream_of_its_labels() {
     assert!(matches!(answer, Answer::Taken { .. }), "{answer:?}");
     let seen = stub.next();
     assert_eq!(seen.path, "/loki/api/v1/push");
-    assert_eq!((seen.header("content-type"), seen.header("x-scope-orgid")), ("application/x-protobuf", "me"));
+    assert_eq!(
+        (seen.header("content-type"), seen.header("x-scope-orgid")),
+        ("application/x-protobuf", "me")
+    );
     let push = push_of(&seen);
     assert_eq!(push.streams.len(), 1);
     let stream = &push.streams[0];
@@ -49,7 +52,8 @@ fn entries_of_a_stream_are_in_the_order_of_their_times() {
         let last_seen = Timestamp::from_second(second).unwrap();
         Record::of_finding(Finding { last_seen, severity, ..hostile_finding() })
     };
-    let batch = [(7, Severity::Info), (5, Severity::Warning), (3, Severity::Info), (9, Severity::Warning)];
+    let batch =
+        [(7, Severity::Info), (5, Severity::Warning), (3, Severity::Info), (9, Severity::Warning)];
     bench(&stub, "").send(batch.map(|(second, severity)| finding(second, severity)).into());
     let times = |stream: &proto::Stream| -> Vec<i64> {
         stream.entries.iter().map(|entry| entry.timestamp.unwrap().seconds).collect()

@@ -66,8 +66,15 @@ impl Kind for WebhookConfig {
     fn open(&self, site: &Site) -> Result<Box<dyn Backend>, String> {
         let Self { url, secret, headers, auth, tls } = self;
         let version = Version::Http1;
-        let client =
-            Client::new(&Settings { url, auth, tls, headers, gzip: false, version, answer: ANSWER })?;
+        let client = Client::new(&Settings {
+            url,
+            auth,
+            tls,
+            headers,
+            gzip: false,
+            version,
+            answer: ANSWER,
+        })?;
         let secret = secret.as_ref().map(Source::open).transpose()?;
         Ok(Box::new(WebhookBackend { client, secret, node: site.node.clone() }))
     }

@@ -61,6 +61,8 @@ fn mistakes_are_told() {
     let wrong = |toml: &str| Bench::new::<WebhookConfig>(toml).err().unwrap();
     assert!(wrong("").contains("url"));
     assert!(wrong("url = 'http://a'\nsecret = 'a'\nsecret_file = '/b'").contains("keep one"));
-    assert!(wrong("url = 'http://127.0.0.1'\nsecret_file = '/nowhere'").contains("/nowhere: No such"));
+    assert!(
+        wrong("url = 'http://127.0.0.1'\nsecret_file = '/nowhere'").contains("/nowhere: No such")
+    );
     assert!(wrong("url = 'http://a'\nurll = ''").contains("secret_file"), "it says what there is");
 }
