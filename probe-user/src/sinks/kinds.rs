@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file, kafka, nats, otlp};
+use super::{Backend, Policy, alertmanager, elasticsearch, file, kafka, loki, nats, otlp, webhook};
 use crate::config::{
     sinks::{BatchConfig, FilterConfig},
     spool::SinkSpoolConfig,
@@ -88,12 +88,20 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Alerts, by the API of Alertmanager.
+    alertmanager: alertmanager::config::AlertmanagerConfig,
+    /// Documents of Elasticsearch or OpenSearch, by their bulk API.
+    elasticsearch: elasticsearch::config::ElasticsearchConfig,
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
     /// A topic of Kafka, or of what speaks its protocol.
     kafka: kafka::config::KafkaConfig,
+    /// Log lines, by the push API of Loki.
+    loki: loki::config::LokiConfig,
     /// NATS JetStream.
     nats: nats::config::NatsConfig,
     /// OpenTelemetry logs, by OTLP.
     otlp: otlp::config::OtlpConfig,
+    /// JSON by HTTP POST.
+    webhook: webhook::config::WebhookConfig,
 }

@@ -26,17 +26,22 @@ use crate::{
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
+pub mod alertmanager;
 pub mod backend;
 pub mod call;
 pub mod change;
 mod dead;
 mod deliver;
+pub mod elasticsearch;
 mod episode;
+mod facts;
 pub mod file;
 pub mod filter;
 pub mod kafka;
 pub mod kinds;
+mod labels;
 mod lines;
+pub mod loki;
 pub mod nats;
 mod node;
 pub mod otlp;
@@ -46,6 +51,7 @@ pub mod record;
 pub mod spool;
 pub mod stdout;
 pub mod store;
+pub mod webhook;
 
 pub use backend::{Answer, Backend};
 use dead::Dead;
