@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, alertmanager, elasticsearch, file, loki, webhook};
+use super::{Backend, Policy, alertmanager, elasticsearch, file, kafka, loki, nats, otlp, webhook};
 use crate::config::sinks::{BatchConfig, FilterConfig};
 
 /// What a kind of sink is told of its surroundings.
@@ -79,8 +79,14 @@ kinds! {
     elasticsearch: elasticsearch::config::ElasticsearchConfig,
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
+    /// A topic of Kafka, or of what speaks its protocol.
+    kafka: kafka::config::KafkaConfig,
     /// Log lines, by the push API of Loki.
     loki: loki::config::LokiConfig,
+    /// NATS JetStream.
+    nats: nats::config::NatsConfig,
+    /// OpenTelemetry logs, by OTLP.
+    otlp: otlp::config::OtlpConfig,
     /// JSON by HTTP POST.
     webhook: webhook::config::WebhookConfig,
 }
