@@ -13,12 +13,14 @@ pub mod http;
 mod loops;
 mod observe;
 pub mod reload;
+pub mod spool;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
 use reload::ReloadMetrics;
+use spool::SpoolMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -50,6 +52,7 @@ pub struct Metrics {
     pub loops: Loops,
     pub canary: CanaryMetrics,
     pub reload: ReloadMetrics,
+    pub spool: SpoolMetrics,
 }
 
 impl Metrics {
@@ -89,6 +92,7 @@ impl Metrics {
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
             reload: ReloadMetrics::new(r)?,
+            spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };
         let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;
