@@ -66,7 +66,7 @@ impl Answer {
                     verdicts.push(Verdict::Later(trouble.clone()));
                     return Self::Each(verdicts);
                 }
-                Self::Later { .. } | Self::Partly { .. } | Self::Each(_) | Self::Over(_) => {
+                Self::Later { .. } | Self::Each(_) | Self::Over(_) => {
                     return last;
                 }
             }
