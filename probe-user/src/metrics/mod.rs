@@ -1,22 +1,28 @@
 //! The agent's metrics. Every label comes from a registry of the program, so none can grow without
 //! bound, whatever a node does.
 
-use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
+};
 
 use crate::{decode::DecodeError, findings::Severity, source::capture::Captured};
 
+pub mod access;
 mod canary;
 pub mod catalog;
 mod door;
+mod guests;
 mod histograms;
 pub mod http;
 mod loops;
 mod observe;
+mod process;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
+use process::Process;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -47,6 +53,10 @@ pub struct Metrics {
     pub histograms: Histograms,
     pub loops: Loops,
     pub canary: CanaryMetrics,
+    process: Process,
+    program_seconds: CounterVec,
+    program_runs: IntCounterVec,
+    map_bytes: IntGaugeVec,
 }
 
 impl Metrics {
@@ -85,6 +95,10 @@ impl Metrics {
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
+            process: Process::new(r)?,
+            program_seconds: kernel::PROGRAM_SECONDS.register(r)?,
+            program_runs: kernel::PROGRAM_RUNS.register(r)?,
+            map_bytes: kernel::MAP_BYTES.register(r)?,
             registry: registry.clone(),
         };
         let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;
