@@ -14,6 +14,7 @@ use crate::{
         Config, Format, Listen,
         canary::Every,
         load::{self, ConfigError},
+        settings::{Flags, Settings},
     },
     doctor, explain,
     metrics::catalog,
@@ -231,20 +232,18 @@ fn print(bytes: &[u8]) -> ExitCode {
 }
 
 fn run_command(args: Run, started: u64) -> ExitCode {
-    let mut config = match configuration(args.config.as_deref()) {
-        Ok(config) => config,
+    let Run { config, output, listen, periodic, .. } = args;
+    let settings = match Settings::read(config, Flags { output, listen, periodic }) {
+        Ok(settings) => settings,
         Err(error) => return usage(&error),
     };
-    config.output.format = args.output.unwrap_or(config.output.format);
-    config.metrics.listen = args.listen.unwrap_or(config.metrics.listen);
-    config.canary.every = args.periodic.unwrap_or(config.canary.every);
     let ground = match Ground::survey(args.wanted) {
         Ok(ground) => ground,
         Err(error) => return usage(&error),
     };
     let Capture { capture, capture_limit } = args.capture;
     let capture = capture.map(|file| run::Capture { file, limit: u64::from(capture_limit) << 20 });
-    failure_of(run::run(&config, &ground, args.kernel_log, capture, started))
+    failure_of(run::run(settings, &ground, args.kernel_log, capture, started))
 }
 
 /// Says what went wrong, if anything did.

@@ -71,6 +71,12 @@ impl Pipeline {
         self.canary = canary;
     }
 
+    /// Goes by other thresholds from now on, and keeps all that it knows.
+    pub fn reconfigure(&mut self, config: &Config) {
+        self.detectors.iter_mut().for_each(|detector| detector.reconfigure(config));
+        self.book.reconfigure(&config.findings);
+    }
+
     /// A pipeline for what a capture holds, that begins at a moment of its node.
     #[must_use]
     pub fn replaying(config: &Config, began: Moment, metrics: Arc<Metrics>) -> Self {

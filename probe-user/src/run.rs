@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use thiserror::Error;
 
 use crate::{
-    config::Config,
+    config::settings::Settings,
     event::BootNs,
     metrics::Metrics,
     probe::{ground::Ground, object::ProbeError},
@@ -27,6 +27,7 @@ mod kernel_log;
 mod notify;
 mod prepare;
 mod ready;
+mod reload;
 mod signals;
 mod start;
 mod tick;
@@ -82,7 +83,7 @@ pub enum RunError {
 /// [`RunError`] when it cannot start, or when a part of it ends that must not: better restarted
 /// than alive and blind.
 pub fn run(
-    config: &Config,
+    settings: Settings,
     ground: &Ground,
     kernel_log: bool,
     capture: Option<Capture>,
@@ -90,12 +91,12 @@ pub fn run(
 ) -> Result<(), RunError> {
     guard::tell_panics();
     // What panics before the loop, or after it, has no last words but its own.
-    guard::call(|| Ok(whole_life(config, ground, kernel_log, capture, started)))
+    guard::call(|| Ok(whole_life(settings, ground, kernel_log, capture, started)))
         .map_err(RunError::Bug)?
 }
 
 fn whole_life(
-    config: &Config,
+    settings: Settings,
     ground: &Ground,
     kernel_log: bool,
     capture: Option<Capture>,
@@ -103,13 +104,14 @@ fn whole_life(
 ) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::new()?);
     let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let prepared = Prepared::new(config, ground, kernel_log, capture, &metrics, &mut supervisor)?;
+    let prepared =
+        Prepared::new(&settings.config, ground, kernel_log, capture, &metrics, &mut supervisor)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(RunError::Runtime)?;
     runtime.block_on(async {
-        let mut agent = Agent::start(config, prepared, supervisor, metrics, started).await?;
+        let mut agent = Agent::start(settings, prepared, supervisor, metrics, started).await?;
         let watched = guard::task(async { Ok(agent.watch().await) }).await;
         agent.end(watched.unwrap_or_else(|failure| Err(RunError::Bug(failure))))
     })

@@ -2,6 +2,7 @@
 
 mod apt;
 mod artifacts;
+mod backends;
 mod cache;
 mod demo;
 mod docs;
@@ -20,6 +21,7 @@ mod qemu;
 mod report;
 mod rootfs;
 mod run;
+mod servers;
 mod setup;
 mod test;
 mod tidy;
@@ -73,6 +75,9 @@ enum Task {
     /// Runs all tests: unit, object, fuzz, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
+    /// Runs the sinks against the log servers they are for, which it installs into the cache
+    #[command(after_help = "Example:\n  cargo xtask backends -- syslog --nocapture")]
+    Backends(backends::Backends),
     /// Plays every scenario on every kernel and rung, and in guests of every kind; takes hours
     #[command(
         after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
@@ -121,6 +126,7 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Fuzz(fuzz) => return fuzz.run(),
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
+        Task::Backends(backends) => return backends.run(),
         Task::Test(test) => return Ok(test.run()),
         Task::Tidy => return Ok(tidy::all()),
     }

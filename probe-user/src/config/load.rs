@@ -14,6 +14,8 @@ pub enum ConfigError {
     Unreadable { file: String, source: io::Error },
     #[error("{file}:{line}: {key}{message}")]
     Invalid { file: String, line: usize, key: KeyPrefix, message: String },
+    #[error("{file}: {key}: {message}; {waiting} would be other values only after a restart")]
+    Waits { file: String, key: String, message: String, waiting: String },
 }
 
 /// The key a mistake is at, as the beginning of a message; nothing when the syntax itself is wrong.
@@ -75,6 +77,17 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
         line: at(span),
         key: KeyPrefix(Some(format!("{section}.{key}"))),
         message,
+    })
+}
+
+/// Checks what becomes of a file while some keys, `waiting`, keep their old values.
+///
+/// # Errors
+/// [`ConfigError::Waits`] when its values do not go together with those.
+pub fn consistent(file: &Path, config: &Config, waiting: &[String]) -> Result<(), ConfigError> {
+    config.contradiction().map_or(Ok(()), |(section, key, message)| {
+        let (file, key) = (file.display().to_string(), format!("{section}.{key}"));
+        Err(ConfigError::Waits { file, key, message, waiting: waiting.join(", ") })
     })
 }
 

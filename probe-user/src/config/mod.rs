@@ -6,11 +6,13 @@ pub mod canary;
 pub mod enrich;
 pub mod fd;
 pub mod findings;
+pub mod fixed;
 pub mod fork;
 pub mod load;
 pub mod metrics;
 pub mod netlink;
 pub mod rtnl;
+pub mod settings;
 pub mod sinks;
 pub mod span;
 pub mod tc;
@@ -35,7 +37,18 @@ pub struct Config {
     pub fd: fd::FdConfig,
 }
 
-/// How findings are printed on stdout.
+/// Where findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum To {
+    #[default]
+    Stdout,
+    Stderr,
+    /// Nowhere: there are sinks for that.
+    None,
+}
+
+/// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -53,4 +66,5 @@ pub enum Format {
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
     pub format: Format,
+    pub to: To,
 }

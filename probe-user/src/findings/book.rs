@@ -53,6 +53,12 @@ impl Book {
         }
     }
 
+    /// Goes by other settings from now on; what fires and what is remembered stays.
+    pub fn reconfigure(&mut self, config: &FindingsConfig) {
+        self.incidents.remember_for(config.incident_window.ns());
+        self.config = config.clone();
+    }
+
     /// Takes a condition that holds. Returns the finding when it must be sent: when it fires, also
     /// again, gets worse, or has not been sent for a minute.
     pub fn hold(

@@ -61,6 +61,11 @@ impl Incidents {
         Self { window, known: Bounded::new(MOST_INCIDENTS) }
     }
 
+    /// Remembers them for so many ns from now on.
+    pub fn remember_for(&mut self, window: u64) {
+        self.window = window;
+    }
+
     /// Finds the incident of a finding that fires, the oldest of several, or makes one with `number`
     /// for a name.
     pub fn join(&mut self, number: u64, condition: &Condition, subject: &Subject) -> u64 {

@@ -36,6 +36,12 @@ impl Loops {
         }
     }
 
+    /// A loop is gone: its series are a moment later. That none is there is no failure.
+    pub fn forget(&self, name: &str) {
+        let _ = self.age.remove_label_values(&[name]);
+        let _ = self.stuck.remove_label_values(&[name]);
+    }
+
     /// Counts the failure of a part.
     pub fn failed(&self, part: &str) {
         self.failures.with_label_values(&[part]).inc();

@@ -17,12 +17,14 @@ pub mod http;
 mod loops;
 mod observe;
 mod process;
+pub mod reload;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
 use process::Process;
+use reload::ReloadMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -57,6 +59,7 @@ pub struct Metrics {
     program_seconds: CounterVec,
     program_runs: IntCounterVec,
     map_bytes: IntGaugeVec,
+    pub reload: ReloadMetrics,
 }
 
 impl Metrics {
@@ -99,6 +102,7 @@ impl Metrics {
             program_seconds: kernel::PROGRAM_SECONDS.register(r)?,
             program_runs: kernel::PROGRAM_RUNS.register(r)?,
             map_bytes: kernel::MAP_BYTES.register(r)?,
+            reload: ReloadMetrics::new(r)?,
             registry: registry.clone(),
         };
         let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;

@@ -28,6 +28,17 @@ impl Metrics {
         }
     }
 
+    /// Drops the series of a sink that is no more. That one is not there is no failure.
+    pub fn forget_sink(&self, sink: &str) {
+        for outcome in OUTCOMES {
+            let _ = self.sink_records.remove_label_values(&[sink, outcome]);
+        }
+        for reason in Reason::ALL {
+            let _ = self.sink_failures.remove_label_values(&[sink, reason.label()]);
+        }
+        let _ = self.histograms.sink_seconds.remove_label_values(&[sink]);
+    }
+
     pub(super) fn start_at_zero(&self) {
         for reason in DecodeError::LABELS {
             self.decode_errors.with_label_values(&[reason]);

@@ -25,6 +25,8 @@ use crate::{event::BootNs, supervise::Stuck};
 pub enum Notify<'a> {
     /// It sees what it can see, with a line that says what that is.
     Ready(&'a str),
+    /// It reads its configuration again; it is ready when it says so.
+    Reloading,
     /// Its end has begun.
     Stopping,
 }
@@ -108,6 +110,10 @@ impl Notifier {
                 self.status = (*status).to_owned();
                 self.put(&format!("READY=1\nSTATUS={status}\n"));
             }
+            // The time is what systemd tells one reload from another by (sd_notify(3)).
+            Notify::Reloading => {
+                self.put(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_usec()));
+            }
             Notify::Stopping => self.put("STOPPING=1\nSTATUS=ending\n"),
         }
     }
@@ -135,6 +141,15 @@ impl Notifier {
             log::warn!("the service manager cannot be told: {error}");
         }
     }
+}
+
+/// Reads `CLOCK_MONOTONIC` (us); see clock_gettime(2).
+fn monotonic_usec() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec to write to; this clock is always there.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    u64::try_from(time.tv_sec).unwrap_or(0) * 1_000_000
+        + u64::try_from(time.tv_nsec).unwrap_or(0) / 1_000
 }
 
 #[cfg(test)]

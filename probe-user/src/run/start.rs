@@ -13,11 +13,11 @@ use super::{
     notify::{Notifier, Notify},
     prepare::Prepared,
     ready,
-    signals::Stop,
+    signals::Signals,
 };
 use crate::{
     cli::say,
-    config::{Config, Listen, canary::CanaryConfig},
+    config::{Listen, settings::Settings},
     event::BootNs,
     findings::clock::boot_now,
     metrics::{
@@ -45,13 +45,13 @@ pub struct Agent {
     /// The kernel counts runs of programs while it lives.
     pub _run_counts: Option<OwnedFd>,
     pub coverage: Vec<Coverage>,
-    pub canary: CanaryConfig,
+    pub settings: Settings,
     pub gaps: Gaps,
     pub source: LiveRing,
     pub untold: Untold,
     pub polls: Polls,
     pub snapshot: Snapshot,
-    pub stop: Stop,
+    pub signals: Signals,
     pub pipeline: Pipeline,
     pub sinks: Sinks,
     pub supervisor: Supervisor,
@@ -64,12 +64,13 @@ impl Agent {
     /// Starts all that needs the runtime, and says what it sees. `started` is when the process began (ns
     /// since boot).
     pub async fn start(
-        config: &Config,
+        settings: Settings,
         prepared: Prepared,
         mut supervisor: Supervisor,
         metrics: Arc<Metrics>,
         started: BootNs,
     ) -> Result<Self, RunError> {
+        let config = &settings.config;
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
         let Prepared { probe, pipeline } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage, map_bytes } = probe;
@@ -89,7 +90,7 @@ impl Agent {
         let waits = Box::new(RtnlPoller(rtnl_waiting));
         let polls = poll::start(config, vec![waits], &mut supervisor);
         let polls = polls.map_err(failed("pollers"))?;
-        let stop = Stop::new().map_err(RunError::Runtime)?;
+        let signals = Signals::new().map_err(RunError::Runtime)?;
         let notifier = Notifier::from_env();
         // It runs while the ring is read: each look tells when it was.
         let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
@@ -98,13 +99,13 @@ impl Agent {
             ebpf,
             _run_counts: config.metrics.bpf_stats.then(cost::count_runs).flatten(),
             coverage,
-            canary: config.canary.clone(),
+            settings,
             gaps,
             source,
             untold,
             polls,
             snapshot,
-            stop,
+            signals,
             pipeline,
             sinks,
             supervisor,

@@ -11,6 +11,8 @@ impl Agent {
         self.untold.take(now, |record| self.pipeline.summed(record, outlets));
         self.gaps.look(&mut self.pipeline, &self.metrics, outlets);
         self.pipeline.tick(now, outlets);
+        self.sinks.tick(&self.metrics);
+        self.reload_when_stale();
         let stuck = self.supervisor.tick(now);
         if let Some(notifier) = &mut self.notifier {
             notifier.tick(now, &stuck);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{RunError, start::Agent};
+use super::{RunError, signals::Asked, start::Agent};
 use crate::{
     decode::as_bytes,
     findings::clock::boot_now,
@@ -44,7 +44,10 @@ impl Agent {
                 },
                 _ = ticks.tick() => self.tick(boot_now()),
                 unexpected = self.supervisor.unexpected_end() => return Err(unexpected.into()),
-                () = self.stop.asked() => return Ok(()),
+                asked = self.signals.next() => match asked {
+                    Asked::End => return Ok(()),
+                    Asked::Reload => self.reload_asked(),
+                },
             }
         }
     }
@@ -60,7 +63,8 @@ impl Agent {
     /// Starts the canary once what was open before is known: its sockets are nobody's.
     fn free_canary(&mut self) -> Result<(), RunError> {
         let (coverage, metrics) = (&self.coverage, &self.metrics);
-        let canary = Canary::start(&self.canary, coverage, metrics, &mut self.supervisor);
+        let canary =
+            Canary::start(&self.settings.config.canary, coverage, metrics, &mut self.supervisor);
         let canary = canary.map_err(|source| RunError::Start { part: "canary", source })?;
         self.pipeline.watch_canary(canary);
         Ok(())

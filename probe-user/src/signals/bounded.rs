@@ -92,6 +92,11 @@ impl<K: Copy + Eq + Hash, V: Aged> Bounded<K, V> {
         self.entries.iter()
     }
 
+    /// What every key has.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.entries.values_mut()
+    }
+
     /// Looks at every entry and keeps those it is told to.
     pub fn retain(&mut self, keep: impl FnMut(&K, &mut V) -> bool) {
         self.entries.retain(keep);

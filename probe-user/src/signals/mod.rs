@@ -52,6 +52,9 @@ pub trait Detector: Send {
     /// Takes the time; conditions that hold at `now` go to `out`.
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>);
 
+    /// Judges by other settings from now on, and keeps what it knows.
+    fn reconfigure(&mut self, config: &Config);
+
     /// Things it keeps state for (interfaces, cgroups, sockets): bounded, and exported.
     fn tracked(&self) -> usize;
 

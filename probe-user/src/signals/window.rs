@@ -30,6 +30,14 @@ impl Window {
         }
     }
 
+    /// Tells counts up to another capacity apart; the latest events stay.
+    pub fn resize(&mut self, capacity: usize) {
+        self.times.rotate_left(self.next);
+        self.next = 0;
+        self.capacity = capacity.max(1);
+        self.times.drain(..self.times.len().saturating_sub(self.capacity));
+    }
+
     /// Notes events of one time; more than the capacity tell nothing more.
     pub fn push_many(&mut self, at: BootNs, events: usize) {
         (0..events.min(self.capacity)).for_each(|_| self.push(at));
@@ -60,6 +68,20 @@ mod tests {
         assert_eq!(window.count(40, 100), 3);
         assert_eq!(window.count(40, 10), 2);
         assert_eq!(window.count(1_000, 10), 0);
+    }
+
+    #[test]
+    fn another_capacity_keeps_the_latest() {
+        let mut window = Window::new(3);
+        [10, 20, 30, 40].into_iter().for_each(|at| window.push(at));
+        window.resize(5);
+        assert_eq!(window.count(40, 25), 3, "20, 30 and 40 are there still");
+        [50, 60].into_iter().for_each(|at| window.push(at));
+        assert_eq!(window.count(60, 100), 5);
+        window.resize(2);
+        assert_eq!((window.count(60, 100), window.count(60, 10)), (2, 2));
+        window.push(70);
+        assert_eq!((window.count(70, 100), window.count(70, 10)), (2, 2));
     }
 
     #[test]

@@ -54,6 +54,10 @@ impl Delivery {
             if !desk.have_some().await {
                 return Ok(());
             }
+            if desk.inlet.take_reopen() {
+                backend.reopen();
+                continue;
+            }
             desk.gather(policy.linger, policy.most).await;
             let batch = desk.store.batch(desk.most);
             if batch.is_empty() {
@@ -99,15 +103,17 @@ struct Desk {
 }
 
 impl Desk {
-    /// Waits until something waits to be handed over; `false` when nothing ever will.
+    /// Waits until something waits to be handed over, or files are to be opened again; `false` when
+    /// nothing ever will.
     async fn have_some(&mut self) -> bool {
-        while self.store.waiting() == 0 {
+        while self.store.waiting() == 0 && !self.inlet.is_to_reopen() {
             if self.closed.is_some() {
                 return false;
             }
             self.inlet.beat.rest();
-            let next = self.inlet.next().await;
-            self.take_in(next);
+            if let Some(next) = self.inlet.next_or_reopen().await {
+                self.take_in(next);
+            }
         }
         self.inlet.beat.turn();
         true

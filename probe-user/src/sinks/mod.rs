@@ -20,13 +20,14 @@ use thiserror::Error;
 use tokio::runtime;
 
 use crate::{
-    config::Config,
+    config::{Config, sinks::SinksConfig},
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
 pub mod backend;
 pub mod call;
+pub mod change;
 mod dead;
 mod deliver;
 mod episode;
@@ -84,6 +85,10 @@ pub enum StartError {
         "sink {sink} cannot start: {source}; is the node, or the cgroup, at a limit of tasks or fds?"
     )]
     Thread { sink: &'static str, source: io::Error },
+    #[error(
+        "{0} sinks that were removed have not ended yet: something holds them up; start nodeprobe again, or reload later"
+    )]
+    Leaving(usize),
 }
 
 /// How a sink ended.
@@ -109,11 +114,28 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Sinks {
     pub outlets: Outlets,
-    threads: Vec<(&'static str, &'static str, Thread)>,
+    /// What the configured ones are.
+    config: SinksConfig,
+    running: Vec<Running>,
+    /// Those that are configured no more, while they have their last words.
+    leaving: Vec<Running>,
+}
+
+/// The thread of a sink.
+struct Running {
+    sink: &'static str,
+    part: &'static str,
+    thread: Thread,
+}
+
+impl Running {
+    fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
 }
 
 impl Sinks {
-    /// Starts stdout and every sink that is configured.
+    /// Starts stdout, unless it is not wanted, and every sink that is configured.
     ///
     /// # Errors
     /// [`StartError`] of the first that cannot start.
@@ -124,11 +146,17 @@ impl Sinks {
         supervisor: &mut Supervisor,
     ) -> Result<Self, StartError> {
         let mut sinks = Self::default();
-        sinks.start(stdout::plan(config.output.format, patient), metrics, supervisor)?;
+        // A file that may not grow further is an error to wait out (setrlimit(2)), no reason to be killed.
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        if let Some(plan) = stdout::plan(&config.output, patient) {
+            sinks.start(plan, metrics, supervisor)?;
+        }
         for (name, sink) in &config.sinks.0 {
             let plan = Plan::of(name, sink, patient)?;
             sinks.start(plan, metrics, supervisor)?;
         }
+        sinks.config = config.sinks.clone();
         Ok(sinks)
     }
 
@@ -152,7 +180,8 @@ impl Sinks {
             let inlet = inlet.beating(beat.clone());
             runtime.block_on(Delivery { backend, store, dead: Dead, policy, inlet }.run())
         });
-        self.threads.push((name, part.name, thread.map_err(failed)?));
+        let thread = thread.map_err(failed)?;
+        self.running.push(Running { sink: name, part: part.name, thread });
         self.outlets.0.push(outlet);
         Ok(())
     }
@@ -160,19 +189,22 @@ impl Sinks {
     /// Closes every queue, waits for what is in them but at most `patience`, and tells how each sink
     /// ended.
     pub fn finish(self, patience: Duration) -> Vec<Ended> {
-        let Self { outlets, threads } = self;
+        let Self { outlets, running, leaving, .. } = self;
         drop(outlets);
         let deadline = Instant::now() + patience;
-        while threads.iter().any(|(.., thread)| !thread.is_finished()) && Instant::now() < deadline
-        {
+        let all_ended = || running.iter().chain(&leaving).all(Running::is_finished);
+        while !all_ended() && Instant::now() < deadline {
             thread::sleep(POLL);
+        }
+        for Running { sink, .. } in leaving.iter().filter(|leaving| !leaving.is_finished()) {
+            log::warn!("{sink}, which was to end, has not: what it had is lost");
         }
         let how = |thread: Thread| match thread.is_finished() {
             true => Ok(thread.join()?),
             false => Err(SinkError::Stuck(patience)),
         };
-        let ended = threads.into_iter();
-        ended.map(|(sink, part, thread)| Ended { sink, part, how: how(thread) }).collect()
+        let ended = running.into_iter();
+        ended.map(|Running { sink, part, thread }| Ended { sink, part, how: how(thread) }).collect()
     }
 }
 

@@ -3,12 +3,15 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use tokio::sync::{
+    Notify,
+    mpsc::{Receiver, Sender, channel, error::TrySendError},
+};
 
 use super::{backend::Reason, filter::Filter, record::Record};
 use crate::{findings::Finding, metrics::Metrics, supervise::heartbeat::Heartbeat};
@@ -29,10 +32,18 @@ struct Tally {
     told: AtomicU64,
 }
 
+/// Asks a sink to open its files again, past what is in its queue.
+#[derive(Default)]
+struct Reopen {
+    asked: AtomicBool,
+    wake: Notify,
+}
+
 /// The near end of a sink.
 pub struct Outlet {
     name: &'static str,
     queue: Sender<Arc<Record>>,
+    reopen: Arc<Reopen>,
     tally: Arc<Tally>,
     metrics: Arc<Metrics>,
     filter: Filter,
@@ -52,11 +63,31 @@ pub fn queue(
     metrics.register_sink(name);
     let beat = Heartbeat::default();
     let (of_inlet, metrics) = (Arc::clone(metrics), Arc::clone(metrics));
-    let inlet = Inlet { name, queue: from, tally: Arc::clone(&tally), metrics: of_inlet, beat };
-    (Outlet { name, queue: to, tally, metrics, filter, patient }, inlet)
+    let reopen = Arc::<Reopen>::default();
+    let inlet = Inlet {
+        name,
+        queue: from,
+        reopen: Arc::clone(&reopen),
+        tally: Arc::clone(&tally),
+        metrics: of_inlet,
+        beat,
+    };
+    (Outlet { name, queue: to, reopen, tally, metrics, filter, patient }, inlet)
 }
 
 impl Outlet {
+    /// Name of the sink.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Asks the sink to open its files again.
+    pub fn reopen(&self) {
+        self.reopen.asked.store(true, Relaxed);
+        self.reopen.wake.notify_one();
+    }
+
     /// Queues a record, if the sink is to get it; without ever waiting, unless it is patient.
     pub fn send(&self, record: &Arc<Record>) {
         if !self.filter.lets_through(&record.meta) {
@@ -117,6 +148,7 @@ impl Outlets {
 pub struct Inlet {
     name: &'static str,
     queue: Receiver<Arc<Record>>,
+    reopen: Arc<Reopen>,
     tally: Arc<Tally>,
     metrics: Arc<Metrics>,
     /// Noted by the loop that empties the queue.
@@ -133,6 +165,26 @@ impl Inlet {
     /// Waits for the next record; `None` when there will be none any more.
     pub async fn next(&mut self) -> Option<Arc<Record>> {
         self.queue.recv().await
+    }
+
+    /// Waits for the next record, or until somebody asks for files to be opened again: then there is
+    /// none, not even the news that there will be none any more.
+    pub async fn next_or_reopen(&mut self) -> Option<Option<Arc<Record>>> {
+        tokio::select! {
+            next = self.queue.recv() => Some(next),
+            () = self.reopen.wake.notified() => None,
+        }
+    }
+
+    /// Whether files are to be opened again.
+    #[must_use]
+    pub fn is_to_reopen(&self) -> bool {
+        self.reopen.asked.load(Relaxed)
+    }
+
+    /// Takes the question: [`Self::is_to_reopen`] until it is asked again.
+    pub fn take_reopen(&self) -> bool {
+        self.reopen.asked.swap(false, Relaxed)
     }
 
     /// The next record, if there is one already.

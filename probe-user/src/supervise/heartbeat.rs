@@ -32,6 +32,11 @@ impl Heartbeat {
         self.0.load(Ordering::Relaxed).wrapping_add(ONE)
     }
 
+    /// Whether both are of one loop.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// A value that changes with each turn.
     pub(super) fn read(&self) -> u64 {
         self.0.load(Ordering::Relaxed)

@@ -4,7 +4,14 @@
 //! To add a thread or task: declare a [`Part`], start the work with [`Supervisor::thread`] or
 //! [`Supervisor::task`], and note the turns of its loop with the [`Heartbeat`] it is given.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    thread,
+};
 
 use thiserror::Error;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -39,12 +46,17 @@ pub struct Unexpected {
 struct Ended {
     part: Part,
     how: Result<(), Failure>,
+    /// The heartbeat of a thread that was dismissed.
+    dismissed: Option<Heartbeat>,
 }
 
 impl Ended {
     /// What the agent dies of, if it does.
     fn unexpected(&self) -> Option<Unexpected> {
         let Part { name, end, help, .. } = self.part;
+        if self.dismissed.is_some() {
+            return None;
+        }
         let (why, help) = match (&self.how, end) {
             (_, End::Any) | (Ok(()), End::WhenDone) => return None,
             (Ok(()), End::Never) => ("it returned, which it must not".into(), guard::REPORT),
@@ -67,19 +79,34 @@ impl Spawner {
         tokio::spawn(async move {
             let how = guard::task(work).await;
             // Nobody is told when the agent is ending anyway.
-            let _ = to.send(Ended { part, how }).await;
+            let _ = to.send(Ended { part, how, dismissed: None }).await;
         });
     }
 }
 
 /// A thread at work.
-pub struct Thread(thread::JoinHandle<Result<(), Failure>>);
+pub struct Thread {
+    handle: thread::JoinHandle<Result<(), Failure>>,
+    dismissed: Arc<AtomicBool>,
+}
 
 impl Thread {
     /// Whether it ended.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.handle.is_finished()
+    }
+
+    /// Which it is, of all that there ever were.
+    #[cfg(test)]
+    #[must_use]
+    pub fn id(&self) -> thread::ThreadId {
+        self.handle.thread().id()
+    }
+
+    /// Its end is asked for: from now on the agent goes on without it, however it ends.
+    pub fn dismiss(&self) {
+        self.dismissed.store(true, Relaxed);
     }
 
     /// Waits for its end and tells how that was.
@@ -87,7 +114,7 @@ impl Thread {
     /// # Errors
     /// The error or panic it ended with.
     pub fn join(self) -> Result<(), Failure> {
-        self.0.join().unwrap_or_else(|payload| Err(Failure::of_panic(payload.as_ref())))
+        self.handle.join().unwrap_or_else(|payload| Err(Failure::of_panic(payload.as_ref())))
     }
 }
 
@@ -121,18 +148,22 @@ impl Supervisor {
         let of_thread = beat.clone();
         self.metrics.loops.register(&part);
         if let Some(turns) = part.turns {
-            self.watch.add(part.name, turns, beat);
+            self.watch.add(part.name, turns, beat.clone());
         }
+        let dismissed = Arc::<AtomicBool>::default();
+        let asked = Arc::clone(&dismissed);
         let body = move || {
             let how = guard::call(|| work(&of_thread));
             // Nothing is due of it any more.
             of_thread.rest();
             // Nobody is told when the agent is ending anyway.
-            let _ = to.blocking_send(Ended { part, how: how.clone() });
+            let dismissed = asked.load(Relaxed).then_some(of_thread);
+            let _ = to.blocking_send(Ended { part, how: how.clone(), dismissed });
             how
         };
-        let thread = thread::Builder::new().name(part.name.into()).stack_size(stack).spawn(body)?;
-        Ok(Thread(thread))
+        let thread = thread::Builder::new().name(part.name.into()).stack_size(stack).spawn(body);
+        let handle = thread.inspect_err(|_| self.forget(part.name, &beat))?;
+        Ok(Thread { handle, dismissed })
     }
 
     /// Starts a task on the current runtime.
@@ -160,11 +191,24 @@ impl Supervisor {
             if let Some(unexpected) = ended.unexpected() {
                 return unexpected;
             }
-            if let Err(failure) = &ended.how {
-                let Part { name, help, .. } = ended.part;
+            let Part { name, help, .. } = ended.part;
+            if let Some(beat) = &ended.dismissed {
+                self.forget(name, beat);
+                if let Err(failure) = &ended.how {
+                    say(&format!("{name}, which was to end, ended: {failure}"));
+                }
+            } else if let Err(failure) = &ended.how {
                 say(&format!("{name} ended: {failure}; {help}"));
                 self.metrics.loops.failed(name);
             }
+        }
+    }
+
+    /// Watches a loop no more. Its series go, unless another has its name by now.
+    fn forget(&mut self, name: &str, beat: &Heartbeat) {
+        self.watch.remove(beat);
+        if self.watch.states().all(|state| state.name != name) {
+            self.metrics.loops.forget(name);
         }
     }
 

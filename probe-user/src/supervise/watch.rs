@@ -70,6 +70,11 @@ impl Watch {
         self.loops.push(Watched { name, turns, beat, seen, age: 0, stuck: false });
     }
 
+    /// Watches a loop no more.
+    pub fn remove(&mut self, beat: &Heartbeat) {
+        self.loops.retain(|each| !each.beat.is(beat));
+    }
+
     /// Looks at all, and tells what changed.
     pub fn tick(&mut self, now: BootNs) -> Vec<Change> {
         let since = self.looked.replace(now).map_or(0, |last| now.saturating_sub(last));

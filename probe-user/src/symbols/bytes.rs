@@ -1,7 +1,7 @@
 //! A file read piece by piece. Executables are not mapped into memory: one that its owner truncates
 //! meanwhile would be a SIGBUS. Nor are they read whole: kubelet has 100 MB.
 
-use std::{cell::Cell, fs::File, os::unix::fs::FileExt};
+use std::{cell::Cell, fs::File, io::ErrorKind, os::unix::fs::FileExt};
 
 /// Bytes of a table read at once.
 const CHUNK: usize = 64 * 1024;
@@ -22,27 +22,40 @@ pub trait Source {
 pub struct Budget {
     file: File,
     left: Cell<u64>,
+    cut: Cell<bool>,
 }
 
 impl Budget {
     /// Of a file that was opened for one stack.
     #[must_use]
     pub fn new(file: File) -> Self {
-        Self { file, left: Cell::new(MOST) }
+        Self { file, left: Cell::new(MOST), cut: Cell::new(false) }
+    }
+
+    /// Whether something of it was not read that is there: what was not found may be in it.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        self.cut.get()
     }
 }
 
 impl Source for Budget {
     fn fill(&self, into: &mut [u8], offset: u64) -> usize {
         let Some(left) = self.left.get().checked_sub(LEAST.max(into.len() as u64)) else {
+            self.cut.set(true);
             return 0;
         };
         self.left.set(left);
         let mut done = 0;
         while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, offset.saturating_add(done as u64)) {
-                Ok(0) | Err(_) => break,
+                Ok(0) => break,
                 Ok(read) => done += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.cut.set(true);
+                    break;
+                }
             }
         }
         done
@@ -123,3 +136,23 @@ pub trait Read: Source {
 }
 
 impl<S: Source> Read for S {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_file_is_no_failure_but_a_read_that_fails_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, [7; 10]).unwrap();
+        let whole = Budget::new(File::open(&path).unwrap());
+        assert_eq!((whole.up_to(8, 16), whole.is_cut_short()), (vec![7; 2], false));
+        // Opened for writing only: EBADF.
+        let unread = Budget::new(File::options().write(true).open(&path).unwrap());
+        assert_eq!((unread.u32(0), unread.is_cut_short()), (None, true));
+        let spent = Budget { left: Cell::new(LEAST), ..Budget::new(File::open(&path).unwrap()) };
+        assert_eq!((spent.u32(0), spent.is_cut_short()), (Some(0x0707_0707), false));
+        assert_eq!((spent.u32(0), spent.is_cut_short()), (None, true));
+    }
+}

@@ -157,6 +157,9 @@ impl<'a> Walk<'a> {
                 let text = format!("{}+{:#x} ({file})", shorten(&name), function.offset);
                 (text, Outcome::Named)
             }
+            None if image.source.is_cut_short() => {
+                (format!("{file}+{at:#x} (unreadable)"), Outcome::Unreadable)
+            }
             None => {
                 let id = image.build_id.as_ref().map(|id| format!(", build id {id}"));
                 (format!("{file}+{at:#x} (no symbol{})", id.unwrap_or_default()), Outcome::Unnamed)

@@ -2,4 +2,5 @@
 //! installs the servers.
 
 mod file;
+mod prometheus;
 mod support;

@@ -46,6 +46,22 @@ catalog! {
         help: "Times a part of the agent failed that it can do without; the failure of another ends the agent.",
         moves: "The log says what is missing from then on.",
     };
+    CONFIG_RELOADS: Spec {
+        name: "nodeprobe_config_reloads_total",
+        kind: Counter,
+        labels: &["outcome"],
+        most: 3,
+        help: "Times the configuration was read again, by what became of it.",
+        moves: "`rejected`: the file is wrong and the old configuration stays; the log names file, line and key.",
+    };
+    CONFIG_LAST_SUCCESS: Spec {
+        name: "nodeprobe_config_last_reload_success_timestamp_seconds",
+        kind: Gauge,
+        labels: &[],
+        most: 1,
+        help: "When the configuration was last read and not rejected, in Unix time.",
+        moves: "It moves with each reload; the last one was rejected while it does not.",
+    };
     CANARY_UP: Spec {
         name: "nodeprobe_canary_up",
         kind: Gauge,

@@ -38,6 +38,18 @@ fn the_manager_is_told_at_a_path_and_at_an_abstract_name() {
 }
 
 #[test]
+fn a_reload_is_told_with_its_time() {
+    let name = format!("@nodeprobe-reload-{}", process::id());
+    let (manager, mut notifier) = manager(name.as_bytes(), "60000000");
+    let before = monotonic_usec();
+    notifier.send(&Notify::Reloading);
+    let told = told(&manager);
+    let usec = told[0].strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
+    let usec: u64 = usec.parse().unwrap();
+    assert!((before..=monotonic_usec()).contains(&usec), "{told:?}");
+}
+
+#[test]
 fn pings_come_at_half_of_the_time_and_not_while_a_vital_loop_is_stuck() {
     let name = format!("@nodeprobe-pings-{}", process::id());
     let (manager, mut notifier) = manager(name.as_bytes(), "20000000");

@@ -6,7 +6,7 @@ use super::{
     rules::{EXHAUSTED, LEAK},
 };
 use crate::{
-    config::fd::FdConfig,
+    config::{Config, fd::FdConfig},
     event::{Body, BootNs, Context, Event, Fact, FdRound, NodeFiles, ProcessFds},
     findings::{Condition, Evidence, Rule, Severity, Who},
     signals::{
@@ -102,6 +102,10 @@ impl Detector for FdDetector {
             }
             known
         });
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.config = config.fd.clone();
     }
 
     fn tracked(&self) -> usize {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Cause, ForkEvidence, ForkFailure, headroom::Headroom, rules::FAILURES};
 use crate::{
-    config::fork::ForkConfig,
+    config::{Config, fork::ForkConfig},
     errno,
     event::{Body, BootNs, Event},
     findings::{Condition, Evidence, Severity, Who},
@@ -49,11 +49,20 @@ impl ForkDetector {
     pub fn new(config: &ForkConfig) -> Self {
         Self {
             config: config.clone(),
-            daemons: config.critical_comms.iter().map(|comm| truncate(comm)).collect(),
+            daemons: daemons(config),
             cgroups: Bounded::new(MOST_CGROUPS),
             headroom: Headroom::new(),
         }
     }
+}
+
+fn daemons(config: &ForkConfig) -> Vec<Vec<u8>> {
+    config.critical_comms.iter().map(|comm| truncate(comm)).collect()
+}
+
+/// The failures that are told apart.
+fn capacity(config: &ForkConfig) -> usize {
+    config.failures.saturating_mul(10)
 }
 
 /// The kernel keeps 15 bytes of a name.
@@ -78,7 +87,7 @@ impl Aged for Cgroup {
 impl Cgroup {
     fn new(config: &ForkConfig) -> Self {
         Self {
-            failures: Window::new(config.failures.saturating_mul(10)),
+            failures: Window::new(capacity(config)),
             total: 0,
             latest: 0,
             victims: BTreeMap::new(),
@@ -204,6 +213,13 @@ impl Detector for ForkDetector {
             now.abs_diff(cgroup.latest) <= keep
         });
         self.headroom.tick(now, config, out);
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.config = config.fork.clone();
+        self.daemons = daemons(&self.config);
+        let capacity = capacity(&self.config);
+        self.cgroups.values_mut().for_each(|cgroup| cgroup.failures.resize(capacity));
     }
 
     fn tracked(&self) -> usize {

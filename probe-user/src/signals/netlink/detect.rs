@@ -11,7 +11,7 @@ use super::{
     sockets::{Holder, Holding, Sockets},
 };
 use crate::{
-    config::netlink::NetlinkConfig,
+    config::{Config, netlink::NetlinkConfig},
     event::{Body, BootNs, Event, Fact, ProcessFds},
     findings::{Condition, Evidence, Severity, Who},
     signals::{
@@ -199,6 +199,15 @@ impl Detector for NetlinkDetector {
                 out.push(self.condition(holder, holding, severity, now));
             }
         }
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        if config.netlink.bucket != self.config.bucket {
+            // Numbers of other times apart make no line with what comes.
+            self.bucket_ends = None;
+            self.sockets.forget_histories();
+        }
+        self.config = config.netlink.clone();
     }
 
     fn tracked(&self) -> usize {

@@ -182,11 +182,16 @@ impl Sockets {
     /// Ends a bucket: notes how many are open now, keeping `buckets` rises (one more end).
     pub fn end_bucket(&mut self, buckets: usize) {
         for holding in self.holders.values_mut() {
-            if holding.history.len() > buckets {
+            while holding.history.len() > buckets {
                 holding.history.pop_front();
             }
             holding.history.push_back(holding.open);
         }
+    }
+
+    /// Forgets how many were open; who holds them now stays known.
+    pub fn forget_histories(&mut self) {
+        self.holders.values_mut().for_each(|holding| holding.history.clear());
     }
 
     /// What a holder holds.

@@ -2,7 +2,7 @@
 
 use super::{WaitingNow, evidence::RtnlEvidence, rules::PRESSURE, waits::Waits};
 use crate::{
-    config::rtnl::RtnlConfig,
+    config::{Config, rtnl::RtnlConfig},
     event::{Body, BootNs, Context, Event, Fact},
     findings::{Condition, Evidence, Severity, Who},
     signals::Detector,
@@ -105,6 +105,11 @@ impl Detector for RtnlDetector {
         self.waits.forget(now);
         self.raised = self.judge(now);
         out.extend(self.raised.map(|severity| self.condition(severity, now)));
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.config = config.rtnl.clone();
+        self.waits.resize(self.config.window.ns());
     }
 
     fn tracked(&self) -> usize {

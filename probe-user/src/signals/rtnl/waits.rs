@@ -71,6 +71,11 @@ impl Waits {
         Self { window, slices: VecDeque::new(), evicted: 0 }
     }
 
+    /// The same waits, as far as they are in a window of so many ns.
+    pub fn resize(&mut self, window: u64) {
+        self.window = window;
+    }
+
     /// Adds waits that ended at a time.
     pub fn add(&mut self, at: BootNs, waits: &RtnlWaits) {
         let width = (self.window / SLICES).max(1);

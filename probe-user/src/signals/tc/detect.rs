@@ -8,7 +8,7 @@ use super::{
     sides::Sides, slots::Slots, sweep::Sweeps,
 };
 use crate::{
-    config::tc::TcConfig,
+    config::{Config, tc::TcConfig},
     event::{Body, BootNs, Event, Fact, Gap},
     findings::Condition,
     signals::Detector,
@@ -121,6 +121,12 @@ impl Detector for TcDetector {
         self.sides.tick(now, &self.config, out);
         self.sweeps.tick(now, &self.config, out);
         self.programs.tick(now, &self.config, out);
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        self.config = config.tc.clone();
+        self.slots.reconfigure(&self.config);
+        self.points.reconfigure(&self.config);
     }
 
     fn tracked(&self) -> usize {

@@ -176,6 +176,11 @@ impl Points {
         }
     }
 
+    /// Goes by other thresholds from now on.
+    pub fn reconfigure(&mut self, config: &TcConfig) {
+        self.points.values_mut().for_each(|state| state.failures.resize(capacity(config)));
+    }
+
     /// Forgets what is attached and whose it is: something was missed.
     pub fn forget(&mut self, config: &TcConfig) {
         self.points.retain(|_, state| {

@@ -117,6 +117,14 @@ impl Slots {
         }
     }
 
+    /// Goes by other thresholds from now on.
+    pub fn reconfigure(&mut self, config: &TcConfig) {
+        for state in self.slots.values_mut() {
+            state.writes.resize(capacity(config));
+            state.toggles.resize(capacity(config));
+        }
+    }
+
     /// Forgets an interface that is gone.
     pub fn link_gone(&mut self, netns: u32, ifindex: i32) {
         self.slots.retain(|slot, _| !slot.link.is(netns, ifindex));
@@ -149,9 +157,14 @@ impl Slots {
     }
 }
 
+/// The writes, or toggles, that are told apart.
+fn capacity(config: &TcConfig) -> usize {
+    config.critical_writes.max(config.critical_toggles).saturating_mul(10)
+}
+
 impl State {
     fn new(config: &TcConfig) -> Self {
-        let capacity = config.critical_writes.max(config.critical_toggles).saturating_mul(10);
+        let capacity = capacity(config);
         Self {
             writes: Window::new(capacity),
             writes_total: 0,
