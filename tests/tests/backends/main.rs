@@ -2,5 +2,8 @@
 //! installs the servers.
 
 mod file;
+mod kafka;
+mod nats;
+mod otlp;
 mod prometheus;
 mod support;
