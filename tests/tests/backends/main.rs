@@ -8,4 +8,5 @@ mod kafka;
 mod loki;
 mod nats;
 mod otlp;
+mod prometheus;
 mod support;
