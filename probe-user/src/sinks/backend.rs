@@ -25,6 +25,8 @@ pub enum Answer {
     Taken { said: String },
     /// None of it, and it may be taken later; at the earliest after `after`, where the other side said so.
     Later { trouble: Trouble, after: Option<Duration> },
+    /// All but some that it does not want, and does not tell which: none is sent again.
+    Partly { refused: usize, why: String },
     /// None of it, ever: the other side understood and does not want it.
     Refused(String),
     /// None of it, and it may be taken in smaller pieces.
