@@ -5,4 +5,5 @@ mod file;
 mod kafka;
 mod nats;
 mod otlp;
+mod spool;
 mod support;
