@@ -9,4 +9,5 @@ mod loki;
 mod nats;
 mod otlp;
 mod prometheus;
+mod spool;
 mod support;
