@@ -3,6 +3,7 @@
 
 mod alertmanager;
 mod elasticsearch;
+mod delivery;
 mod file;
 mod kafka;
 mod loki;
@@ -10,4 +11,5 @@ mod nats;
 mod otlp;
 mod prometheus;
 mod spool;
+mod sides;
 mod support;
