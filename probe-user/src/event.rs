@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     signals::{
+        firewall::FirewallWrite,
         fork::ForkFailure,
         netlink::NetlinkChange,
         rtnl::{RtnlWaits, WaitingNow},
@@ -108,6 +109,7 @@ pub enum Body {
     Fork(ForkFailure),
     Netlink(NetlinkChange),
     Rtnl(RtnlWaits),
+    Firewall(FirewallWrite),
     /// Something that was looked up, not told: every detector gets it.
     Polled(Fact),
 }

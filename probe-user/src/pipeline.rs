@@ -201,6 +201,7 @@ impl Pipeline {
         }
         let clock = self.clock.unwrap_or_else(Clock::now);
         for mut condition in std::mem::take(&mut self.conditions) {
+            self.detectors.iter_mut().for_each(|detector| detector.hear(&condition));
             let named = self.enricher.name_places(&mut condition);
             let waits = now.saturating_sub(condition.at) < WAIT_FOR_NAMES;
             if !named && waits && self.unnamed.len() < MOST_UNNAMED {

@@ -22,6 +22,7 @@ pub const ALL: &[Trial] = &[
     faults::suspend_tc::TRIAL,
     faults::clock::TRIAL,
     faults::modules::TRIAL,
+    faults::late_module::TRIAL,
     faults::churn::TRIAL,
 ];
 

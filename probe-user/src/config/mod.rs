@@ -6,6 +6,7 @@ pub mod canary;
 pub mod enrich;
 pub mod fd;
 pub mod findings;
+pub mod firewall;
 pub mod fixed;
 pub mod fork;
 pub mod load;
@@ -37,6 +38,7 @@ pub struct Config {
     pub netlink: netlink::NetlinkConfig,
     pub rtnl: rtnl::RtnlConfig,
     pub fd: fd::FdConfig,
+    pub firewall: firewall::FirewallConfig,
 }
 
 /// Where findings are printed.

@@ -10,6 +10,7 @@ use super::Signal;
 use crate::{
     decode::{self, DecodeError},
     event::Body,
+    findings::Condition,
     probe::{
         hook::{Attachment, Hook, Rung, Step, Target},
         reads,
@@ -96,6 +97,12 @@ impl ForkFailure {
     pub fn is_into_cgroup(&self) -> bool {
         self.flags.is_some_and(|flags| flags & CLONE_INTO_CGROUP != 0)
     }
+}
+
+/// Whether a condition is about clones that are refused now for want of something.
+#[must_use]
+pub fn is_refusal(condition: &Condition) -> bool {
+    std::ptr::eq(condition.rule, &FAILURES)
 }
 
 fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {
