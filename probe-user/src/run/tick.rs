@@ -1,5 +1,7 @@
 //! What happens each second.
 
+use std::sync::PoisonError;
+
 use super::{notify::Notify, ready, start::Agent};
 use crate::{cli::say, event::BootNs};
 
@@ -23,7 +25,9 @@ impl Agent {
 
     /// Attaches the hooks of kernel modules that were loaded, and says which modules went.
     fn follow_modules(&mut self) {
-        let changed = self.modules.look(&mut self.ebpf, &mut self.coverage);
+        let mut ebpf = self.ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = self.modules.look(&mut ebpf, &mut self.coverage);
+        drop(ebpf);
         for (covered, before) in &changed {
             self.metrics.observe_rung(covered, before);
             say(&ready::changed(covered));

@@ -2,10 +2,14 @@
 //! installs the servers.
 
 mod alertmanager;
+mod delivery;
 mod elasticsearch;
 mod file;
 mod kafka;
 mod loki;
 mod nats;
 mod otlp;
+mod prometheus;
+mod sides;
+mod spool;
 mod support;
