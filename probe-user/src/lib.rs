@@ -23,6 +23,7 @@ pub mod proof;
 mod replay;
 pub mod run;
 mod scarce;
+pub mod send_test;
 pub mod signals;
 pub mod sinks;
 pub mod source;
