@@ -28,6 +28,7 @@ pub mod signals;
 pub mod sinks;
 pub mod source;
 mod stderr;
+pub mod stream;
 pub mod supervise;
 mod symbols;
 

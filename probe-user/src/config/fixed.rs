@@ -75,7 +75,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<String> {
             names
         }};
     }
-    of!(output, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd)
+    of!(output, events, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd)
 }
 
 #[cfg(test)]

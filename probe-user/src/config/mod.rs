@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod canary;
 pub mod enrich;
+pub mod events;
 pub mod fd;
 pub mod findings;
 pub mod fixed;
@@ -25,6 +26,7 @@ pub struct Config {
     pub output: OutputConfig,
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
+    pub events: events::EventsConfig,
     pub metrics: MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,

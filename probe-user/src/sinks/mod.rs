@@ -36,6 +36,7 @@ pub mod filter;
 pub mod kinds;
 mod lines;
 mod node;
+mod outlets;
 mod pauses;
 pub mod queue;
 pub mod record;
@@ -49,8 +50,8 @@ pub use deliver::Policy;
 use filter::Filter;
 pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
+pub use outlets::Outlets;
 use queue::queue;
-pub use queue::{Outlet, Outlets};
 use store::Memory;
 
 /// Stack of a sink's thread (bytes).
@@ -177,7 +178,7 @@ impl Sinks {
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
-        self.outlets.0.push(outlet);
+        self.outlets.extend([outlet]);
         Ok(())
     }
 
