@@ -101,7 +101,7 @@ fields! {
     PID_NS_ALLOCATED: "pid_namespace"."pid_allocated",
     /// A namespace's own `kernel.pid_max`, from 6.14 on.
     PID_NS_MAX: "pid_namespace"."pid_max",
-    /// The task that has it, and three bits of flags. Real-time kernels have another mutex.
+    /// The task that has it, and up to three bits of flags. Real-time kernels have another mutex.
     MUTEX_OWNER: "mutex"."owner",
     TASK_FLAGS: "task_struct"."flags",
     /// The `struct kthread` of a kernel thread, from 5.17 on.
@@ -149,7 +149,7 @@ fields! {
 }
 
 /// Fields that only some kernels have; where one is missing the programs have another way.
-pub const OF_SOME_KERNELS: [usize; 14] = [
+pub const OF_SOME_KERNELS: [usize; 13] = [
     NET_COOKIE,
     USER_PROCESSES,
     CRED_UCOUNTS,
@@ -157,7 +157,6 @@ pub const OF_SOME_KERNELS: [usize; 14] = [
     UCOUNT_NPROC,
     UCOUNTS_RLIMIT,
     PID_NS_MAX,
-    MUTEX_OWNER,
     TASK_WORKER_PRIVATE,
     BPF_LINK_ATTACH_TYPE,
     TCX_LINK_DEV,

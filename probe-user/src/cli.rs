@@ -15,6 +15,7 @@ use crate::{
         load::{self, ConfigError},
     },
     doctor, explain,
+    metrics::catalog,
     probe::{
         classify::chain,
         ground::{Ground, Wanted},
@@ -108,6 +109,9 @@ enum Command {
     /// Print the manual page (roff)
     #[command(hide = true)]
     Man,
+    /// Print docs/metrics.md
+    #[command(hide = true)]
+    Metrics,
 }
 
 /// Runs the command and returns its exit code.
@@ -169,6 +173,7 @@ pub fn main() -> ExitCode {
             let rendered = clap_mangen::Man::new(Cli::command()).section("8").render(&mut page);
             rendered.map_or(ExitCode::FAILURE, |()| print(&page))
         }
+        Command::Metrics => print(catalog::page().as_bytes()),
     }
 }
 

@@ -13,10 +13,12 @@ mod errno;
 pub mod event;
 pub mod explain;
 pub mod findings;
+mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod kernel;
 pub mod metrics;
+pub mod net;
 pub mod pipeline;
 pub mod probe;
 pub mod proof;

@@ -7,7 +7,11 @@ use crate::{
     decode::decode,
     enrich::Enricher,
     event::{Body, BootNs, Event, Fact},
-    findings::{Condition, Finding, State, book::Book, clock::Clock},
+    findings::{
+        Condition, Finding, State,
+        book::Book,
+        clock::{Clock, boot_now},
+    },
     metrics::Metrics,
     proof::canary::Canary,
     signals::{Detector, SIGNALS, kind_label},
@@ -157,6 +161,10 @@ impl Pipeline {
     fn count(&self, origin: Origin, signal: &str, kind: &str, event: &Event) {
         match origin {
             Origin::Hook => {
+                // A replay does not wait for its events.
+                if self.clock.is_none() {
+                    self.metrics.histograms.decoded(signal, event.context.at, boot_now());
+                }
                 self.metrics.event(signal, kind);
                 self.metrics.summed(signal, event.count() - 1);
             }
@@ -222,9 +230,13 @@ impl Pipeline {
                 continue;
             }
             self.write_down_cgroups(&condition);
+            let (signal, at) = (condition.rule.signal, condition.at);
             let describe = |condition: &Condition| self.enricher.describe(condition);
             if let Some(finding) = self.book.hold(condition, clock, describe) {
-                self.send(finding, outlets);
+                let fired = self.send(finding, outlets);
+                if fired && self.clock.is_none() {
+                    self.metrics.histograms.found(signal, at, boot_now());
+                }
             }
         }
     }
@@ -242,11 +254,14 @@ impl Pipeline {
         }
     }
 
-    fn send(&self, finding: Finding, outlets: &Outlets) {
-        if finding.state == State::Firing && finding.revision == 1 {
+    /// Hands a finding to the sinks; whether it is one that fires, for the first time.
+    fn send(&self, finding: Finding, outlets: &Outlets) -> bool {
+        let fired = finding.state == State::Firing && finding.revision == 1;
+        if fired {
             self.metrics.fired(finding.rule, finding.severity);
         }
         outlets.finding(finding);
+        fired
     }
 }
 

@@ -96,7 +96,7 @@ pub fn outcomes<'a>(
     Ok(asked.map(|(name, sink)| {
         let timeout = args.timeout.map(Span::duration);
         let since = Instant::now();
-        let answer = Plan::of(name, sink, false)
+        let answer = Plan::of(name, sink, &config.spool, false)
             .map_err(|error| error.to_string())
             .and_then(|plan| send(plan, timeout));
         line(name, since.elapsed(), answer)

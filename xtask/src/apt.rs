@@ -55,7 +55,7 @@ impl Apt {
     pub fn closure(&self, packages: &[&str]) -> Result<Vec<String>> {
         let mut plan = self.command("apt-get");
         plan.args(["--simulate", "--no-install-recommends", "install"]).args(packages);
-        let plan = run::step("resolving the guest's packages", &mut plan)?;
+        let plan = run::step("resolving dependencies", &mut plan)?;
         let names = plan.lines().filter_map(|line| line.strip_prefix("Inst ")?.split(' ').next());
         Ok(names.map(str::to_owned).collect())
     }

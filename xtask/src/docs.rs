@@ -22,19 +22,20 @@ pub struct Docs {
 impl Docs {
     /// Writes them.
     pub fn write(self) -> Result<()> {
-        rules()?;
+        page("rules.md", &["explain", "--output", "markdown"])?;
+        page("metrics.md", &["metrics"])?;
         if self.hooks { hooks::write(&self.kernel) } else { Ok(()) }
     }
 }
 
-/// Writes docs/rules.md.
-fn rules() -> Result<()> {
+/// Writes a page of docs/ that the agent prints when it gets these arguments.
+fn page(file: &str, args: &[&str]) -> Result<()> {
     let mut agent = run::cargo();
     agent.args(["run", "--quiet", "--package", "probe-user", "--"]);
-    agent.args(["explain", "--output", "markdown"]).stderr(Stdio::inherit());
+    agent.args(args).stderr(Stdio::inherit());
     artifacts::env_of_object(&mut agent);
     let page = agent.output().context("cannot run cargo")?;
-    ensure!(page.status.success(), "the agent did not write the page ({})", page.status);
-    let file = paths::root().join("docs/rules.md");
+    ensure!(page.status.success(), "the agent did not write {file} ({})", page.status);
+    let file = paths::root().join("docs").join(file);
     fs::write(&file, page.stdout).with_context(|| format!("cannot write {}", file.display()))
 }

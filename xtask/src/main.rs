@@ -2,6 +2,7 @@
 
 mod apt;
 mod artifacts;
+mod backends;
 mod cache;
 mod demo;
 mod docs;
@@ -20,6 +21,7 @@ mod qemu;
 mod report;
 mod rootfs;
 mod run;
+mod servers;
 mod setup;
 mod test;
 mod tidy;
@@ -73,12 +75,15 @@ enum Task {
     /// Runs all tests: unit, object, fuzz, on this host and in guests
     #[command(after_help = "Example:\n  cargo xtask test --kernel 6.12 --kernel 6.18")]
     Test(test::Test),
+    /// Runs the sinks against the log servers they are for, which it installs into the cache
+    #[command(after_help = "Example:\n  cargo xtask backends -- syslog --nocapture")]
+    Backends(backends::Backends),
     /// Plays every scenario on every kernel and rung, and in guests of every kind; takes hours
     #[command(
         after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
     )]
     Matrix(matrix::Matrix),
-    /// Writes the pages that are made by programs: docs/rules.md, and on demand docs/hooks.md
+    /// Writes the pages that are made by programs: docs/rules.md, docs/metrics.md, and on demand docs/hooks.md
     Docs(docs::Docs),
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
@@ -121,6 +126,7 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Fuzz(fuzz) => return fuzz.run(),
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
+        Task::Backends(backends) => return backends.run(),
         Task::Test(test) => return Ok(test.run()),
         Task::Tidy => return Ok(tidy::all()),
     }

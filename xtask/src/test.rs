@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
-    fuzz, kernel, leakers,
+    backends, fuzz, kernel, leakers,
     play::{
         self, GuestRun,
         log::{Log, Stream},
@@ -47,9 +47,10 @@ impl Test {
                     Ok(Done::PASSED)
                 });
             }
-            sum.part("cargo test", || cargo_test(&artifacts));
+            sum.part("cargo test", || cargo_test(&artifacts, |_| ()));
             sum.part("fuzz", fuzz::test);
             sum.part("host", || on_host(&artifacts));
+            sum.part("backends", || backends::all(&artifacts, &[]));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }
         sum.print();
@@ -94,11 +95,12 @@ fn build() -> Result<Artifacts> {
     Ok(artifacts)
 }
 
-/// Unit and integration tests, their output passed on as it comes.
-fn cargo_test(artifacts: &Artifacts) -> Result<Done> {
+/// Unit and integration tests, those that `choose` leaves; their output is passed on as it comes.
+pub fn cargo_test(artifacts: &Artifacts, choose: impl FnOnce(&mut Command)) -> Result<Done> {
     let mut cargo = run::cargo();
     cargo.args(["test", "--no-fail-fast"]);
     artifacts.export(&mut cargo);
+    choose(&mut cargo);
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;

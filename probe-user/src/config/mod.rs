@@ -17,6 +17,7 @@ pub mod rtnl;
 pub mod settings;
 pub mod sinks;
 pub mod span;
+pub mod spool;
 pub mod tc;
 
 /// Everything that can be configured.
@@ -27,6 +28,7 @@ pub struct Config {
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
     pub events: events::EventsConfig,
+    pub spool: spool::SpoolConfig,
     pub metrics: MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,
@@ -38,7 +40,18 @@ pub struct Config {
     pub fd: fd::FdConfig,
 }
 
-/// How findings are printed on stdout.
+/// Where findings are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum To {
+    #[default]
+    Stdout,
+    Stderr,
+    /// Nowhere: there are sinks for that.
+    None,
+}
+
+/// How findings are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -56,6 +69,7 @@ pub enum Format {
 #[serde(default, deny_unknown_fields)]
 pub struct OutputConfig {
     pub format: Format,
+    pub to: To,
 }
 
 /// `[metrics]`

@@ -57,8 +57,10 @@ fn wrong(name: &str, sink: &SinkConfig) -> Option<String> {
             "a name of a sink has 1 to {LONGEST_NAME} characters, each of them a-z, 0-9 or -"
         ));
     }
-    if name == crate::sinks::stdout::NAME {
-        return Some("this name is taken by stdout itself, which has its keys in [output]".into());
+    if crate::sinks::stdout::NAMES.contains(&name) {
+        return Some(format!(
+            "this name is taken by {name} itself, which has its keys in [output]"
+        ));
     }
     let kinds = sink.kinds();
     let there_are = || crate::sinks::kinds::KINDS.join(", ");

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use jiff::{SignedDuration, fmt::friendly};
+use jiff::{SignedDuration, SpanRelativeTo, fmt::friendly};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 /// A span of time of at least a second and at most a week, written `60s`, `2m` or `1h 30m`.
@@ -53,7 +53,9 @@ impl FromStr for Span {
                 "{text:?} is not a duration from \"1s\" to \"7d\", such as \"60s\", \"2m\" or \"1h 30m\""
             )
         };
-        let span: SignedDuration = text.parse().map_err(|_| wrong())?;
+        let span: jiff::Span = text.parse().map_err(|_| wrong())?;
+        let days = SpanRelativeTo::days_are_24_hours();
+        let span = span.to_duration(days).map_err(|_| wrong())?;
         let span = Duration::try_from(span).map_err(|_| wrong())?;
         let allowed = Duration::from_secs(1)..=Duration::from_secs(Self::LONGEST_SECONDS);
         if allowed.contains(&span) { Ok(Self(span)) } else { Err(wrong()) }
@@ -80,4 +82,24 @@ where
     usize::try_from(number).ok().filter(|number| (MIN..=MAX).contains(number)).ok_or_else(|| {
         D::Error::custom(format!("{number} is not a whole number from {MIN} to {MAX}"))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_understood_and_what_is_printed_is_read_again() {
+        for (text, seconds) in [("7d", 604_800), ("1d 12h", 129_600), ("1h 30m", 5_400)] {
+            let span: Span = text.parse().unwrap();
+            assert_eq!(span, Span::seconds(seconds));
+            assert_eq!(span.to_string().parse(), Ok(span));
+        }
+        for wrong in ["8d", "0s", "1mo", "-1h", "soon"] {
+            assert!(
+                wrong.parse::<Span>().unwrap_err().contains("from \"1s\" to \"7d\""),
+                "{wrong}"
+            );
+        }
+    }
 }

@@ -19,6 +19,10 @@ use super::{
 /// Where the kernel shows its own types.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
+/// Where a field is that some kernels keep elsewhere: the mutex of real-time kernels is an rt_mutex
+/// (include/linux/mutex.h).
+const ELSEWHERE: [(usize, &str); 1] = [(probe_common::field::MUTEX_OWNER, "rtmutex.owner")];
+
 /// Types every kernel has: where they are missing, the BTF is of something else.
 const OF_EVERY_KERNEL: [usize; 2] =
     [probe_common::field::TASK_TGID, probe_common::field::NET_NS_INUM];
@@ -119,10 +123,15 @@ impl Offsets {
         containers.sort_unstable();
         containers.dedup();
         let named = btf.named(&containers);
-        let locate = |field: &KernelField| {
-            named.get(field.container)?.iter().find_map(|id| btf.locate(*id, field.member))
+        let locate = |field: &KernelField, member: &str| {
+            named.get(field.container)?.iter().find_map(|id| btf.locate(*id, member))
         };
-        let values = FIELDS.map(|field| locate(&field).unwrap_or(MISSING));
+        let mut values = FIELDS.map(|field| locate(&field, field.member).unwrap_or(MISSING));
+        for (index, member) in ELSEWHERE {
+            if values[index] == MISSING {
+                values[index] = locate(&FIELDS[index], member).unwrap_or(MISSING);
+            }
+        }
         let lacks = |index: &usize| values[*index] == MISSING && !OF_SOME_KERNELS.contains(index);
         let missing = (0..COUNT).filter(lacks).map(|index| FIELDS[index]).collect();
         Self { values, missing }

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
-use super::register;
+use super::catalog::agent;
 use crate::proof::canary::LABELS;
 
 /// The canary's metrics, by signal.
@@ -21,48 +21,11 @@ impl CanaryMetrics {
     /// # Errors
     /// When two metrics have one name.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let labels = &["signal"];
         let metrics = Self {
-            events: register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "nodeprobe_canary_events_total",
-                        "Events decoded that the agent provoked itself; nodeprobe_events_total has them not.",
-                    ),
-                    labels,
-                ),
-            )?,
-            last_success: register(
-                registry,
-                GaugeVec::new(
-                    Opts::new(
-                        "nodeprobe_canary_last_success_timestamp_seconds",
-                        "When such an event last came through, in Unix time; 0 for never.",
-                    ),
-                    labels,
-                ),
-            )?,
-            failures: register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "nodeprobe_canary_failures_total",
-                        "Times such an event did not come in time, or could not be provoked.",
-                    ),
-                    labels,
-                ),
-            )?,
-            up: register(
-                registry,
-                IntGaugeVec::new(
-                    Opts::new(
-                        "nodeprobe_canary_up",
-                        "1 when the last such event came through; 0 when it did not, or none was provoked.",
-                    ),
-                    labels,
-                ),
-            )?,
+            events: agent::CANARY_EVENTS.register(registry)?,
+            last_success: agent::CANARY_LAST_SUCCESS.register(registry)?,
+            failures: agent::CANARY_FAILURES.register(registry)?,
+            up: agent::CANARY_UP.register(registry)?,
         };
         for signal in LABELS {
             metrics.events.with_label_values(&[signal]);

@@ -1,8 +1,8 @@
 //! The parts of the agent: which failed, and whether their loops turn.
 
-use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{GaugeVec, IntCounterVec, IntGaugeVec, Registry};
 
-use super::register;
+use super::catalog::agent;
 use crate::supervise::{End, Part, State};
 
 /// Parts, by name.
@@ -18,22 +18,10 @@ impl Loops {
     /// # Errors
     /// When two metrics have one name.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let failures = Opts::new(
-            "nodeprobe_part_failures_total",
-            "Times a part of the agent failed that it can do without; the failure of another ends the agent.",
-        );
-        let age = Opts::new(
-            "nodeprobe_loop_last_turn_age_seconds",
-            "Time since a loop of the agent last turned; 0 while it waits for work.",
-        );
-        let stuck = Opts::new(
-            "nodeprobe_loop_stuck",
-            "1 when a loop of the agent has not turned for longer than it may.",
-        );
         Ok(Self {
-            failures: register(registry, IntCounterVec::new(failures, &["part"]))?,
-            age: register(registry, GaugeVec::new(age, &["loop"]))?,
-            stuck: register(registry, IntGaugeVec::new(stuck, &["loop"]))?,
+            failures: agent::PART_FAILURES.register(registry)?,
+            age: agent::LOOP_AGE.register(registry)?,
+            stuck: agent::LOOP_STUCK.register(registry)?,
         })
     }
 

@@ -1,26 +1,26 @@
 //! The agent's metrics. Every label comes from a registry of the program, so none can grow without
 //! bound, whatever a node does.
 
-use prometheus::{
-    Encoder, GaugeVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry, TextEncoder,
-    core::Collector,
-};
+use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
 
 use crate::{decode::DecodeError, findings::Severity, source::capture::Captured};
 
 mod canary;
+pub mod catalog;
 mod door;
 mod histograms;
 pub mod http;
 mod loops;
 mod observe;
 pub mod reload;
+pub mod spool;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
 use reload::ReloadMetrics;
+use spool::SpoolMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -35,7 +35,7 @@ pub struct Metrics {
     tracked: IntGaugeVec,
     evicted: IntCounterVec,
     coverage: IntGaugeVec,
-    ready_seconds: GaugeVec,
+    ready_seconds: Gauge,
     enrich_misses: IntCounterVec,
     seeded: IntCounterVec,
     summed: IntCounterVec,
@@ -52,15 +52,7 @@ pub struct Metrics {
     pub loops: Loops,
     pub canary: CanaryMetrics,
     pub reload: ReloadMetrics,
-}
-
-fn register<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    metric: prometheus::Result<C>,
-) -> prometheus::Result<C> {
-    let metric = metric?;
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
+    pub spool: SpoolMetrics,
 }
 
 impl Metrics {
@@ -69,145 +61,44 @@ impl Metrics {
     /// # Errors
     /// When two metrics have one name, which a test excludes.
     pub fn new() -> prometheus::Result<Self> {
+        use catalog::{agent, detection, kernel, sinks};
         let registry = Registry::new();
         let r = &registry;
-        let counters = |name, help, labels: &[&str]| {
-            register(r, IntCounterVec::new(Opts::new(name, help), labels))
-        };
-        let gauges = |name, help, labels: &[&str]| {
-            register(r, IntGaugeVec::new(Opts::new(name, help), labels))
-        };
-        let counter = |name, help| register(r, IntCounter::new(name, help));
         let metrics = Self {
-            events: counters(
-                "nodeprobe_events_total",
-                "Events decoded, by signal and kind.",
-                &["signal", "kind"],
-            )?,
-            decode_errors: counters(
-                "nodeprobe_decode_errors_total",
-                "Records that could not be decoded, by reason.",
-                &["reason"],
-            )?,
-            findings: counters(
-                "nodeprobe_findings_total",
-                "Findings that fired, by rule and the severity they fired with.",
-                &["rule", "severity"],
-            )?,
-            firing: gauges(
-                "nodeprobe_findings_firing",
-                "Findings firing now, by rule and severity.",
-                &["rule", "severity"],
-            )?,
-            findings_dropped: counter(
-                "nodeprobe_findings_dropped_total",
-                "Findings that had no room among those that fire.",
-            )?,
-            kernel_events: counters(
-                "nodeprobe_kernel_events_total",
-                "Events at the kernel's hooks, by what became of them: seen = delivered + suppressed + lost.",
-                &["signal", "outcome"],
-            )?,
-            lost: counters(
-                "nodeprobe_events_lost_total",
-                "Events that hooks saw and could not deliver, by reason.",
-                &["signal", "reason"],
-            )?,
-            tracked: gauges(
-                "nodeprobe_tracked",
-                "Things a detector, or the book of findings, keeps state for, by signal.",
-                &["signal"],
-            )?,
-            evicted: counters(
-                "nodeprobe_evicted_total",
-                "Things a detector, or the book of findings, forgot or left out for want of room, by signal.",
-                &["signal"],
-            )?,
-            coverage: gauges(
-                "nodeprobe_signal_coverage",
-                "1 for the rung each hook uses; rung=\"none\" sees nothing.",
-                &["signal", "hook", "rung"],
-            )?,
-            ready_seconds: register(
-                r,
-                GaugeVec::new(
-                    Opts::new(
-                        "nodeprobe_ready_seconds",
-                        "Time from exec until all hooks were attached.",
-                    ),
-                    &[],
-                ),
-            )?,
-            enrich_misses: counters(
-                "nodeprobe_enrich_misses_total",
-                "Lookups that found nothing, by what was looked for.",
-                &["lookup"],
-            )?,
-            seeded: counters(
-                "nodeprobe_seeded_total",
-                "Things looked up that no hook told of (sockets, clsact qdiscs, filters), by signal: there before the hooks, or after records were lost.",
-                &["signal"],
-            )?,
-            summed: counters(
-                "nodeprobe_summed_events_total",
-                "Suppressed events the agent was then told of in sum, by signal; rtnl tells its own in records.",
-                &["signal"],
-            )?,
-            polled: counters(
-                "nodeprobe_polled_total",
-                "Facts looked up by pollers, by kind.",
-                &["fact"],
-            )?,
-            poll_failures: counters(
-                "nodeprobe_poll_failures_total",
-                "Looks of a poller that were not whole for want of fds or memory.",
-                &["poller"],
-            )?,
-            captured: counters(
-                "nodeprobe_capture_entries_total",
-                "Entries for the capture file (run --capture), by what became of them.",
-                &["outcome"],
-            )?,
-            symbolized: counters(
-                "nodeprobe_symbolized_frames_total",
-                "Frames of user stacks that were looked up, by outcome; unreadable and no_room also count whole stacks.",
-                &["outcome"],
-            )?,
-            seed_misses: counter(
-                "nodeprobe_seed_misses_total",
-                "Parts of /proc and network namespaces that could not be read when the agent looked for those.",
-            )?,
-            sink_records: counters(
-                "nodeprobe_sink_records_total",
-                "Findings handed to a sink, by outcome: queued = written + those that wait.",
-                &["sink", "outcome"],
-            )?,
-            sink_failures: counters(
-                "nodeprobe_sink_failures_total",
-                "Tries of a sink that failed and are repeated, by reason.",
-                &["sink", "reason"],
-            )?,
-            scrapes: counter("nodeprobe_scrapes_total", "Times metrics were read.")?,
-            accept_failures: counter(
-                "nodeprobe_metrics_accept_failures_total",
-                "Times a connection to the metrics endpoint could not be taken in, mostly for want of fds.",
-            )?,
+            events: detection::EVENTS.register(r)?,
+            decode_errors: detection::DECODE_ERRORS.register(r)?,
+            findings: detection::FINDINGS.register(r)?,
+            firing: detection::FINDINGS_FIRING.register(r)?,
+            findings_dropped: detection::FINDINGS_DROPPED.register(r)?,
+            kernel_events: kernel::KERNEL_EVENTS.register(r)?,
+            lost: kernel::LOST.register(r)?,
+            tracked: detection::TRACKED.register(r)?,
+            evicted: detection::EVICTED.register(r)?,
+            coverage: kernel::COVERAGE.register(r)?,
+            ready_seconds: agent::READY_SECONDS.register(r)?,
+            enrich_misses: agent::ENRICH_MISSES.register(r)?,
+            seeded: kernel::SEEDED.register(r)?,
+            summed: kernel::SUMMED.register(r)?,
+            polled: agent::POLLED.register(r)?,
+            poll_failures: agent::POLL_FAILURES.register(r)?,
+            captured: agent::CAPTURED.register(r)?,
+            symbolized: agent::SYMBOLIZED.register(r)?,
+            seed_misses: kernel::SEED_MISSES.register(r)?,
+            sink_records: sinks::RECORDS.register(r)?,
+            sink_failures: sinks::FAILURES.register(r)?,
+            scrapes: agent::SCRAPES.register(r)?,
+            accept_failures: agent::ACCEPT_FAILURES.register(r)?,
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
             reload: ReloadMetrics::new(r)?,
+            spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };
-        metrics.build_info(r)?;
+        let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("NODEPROBE_REVISION")]).set(1);
         metrics.start_at_zero();
         Ok(metrics)
-    }
-
-    fn build_info(&self, registry: &Registry) -> prometheus::Result<()> {
-        let options = Opts::new("nodeprobe_build_info", "1, labelled with the build.");
-        let info = register(registry, IntGaugeVec::new(options, &["version", "revision"]))?;
-        info.with_label_values(&[env!("CARGO_PKG_VERSION"), env!("NODEPROBE_REVISION")]).set(1);
-        Ok(())
     }
 
     /// Counts a decoded event.

@@ -12,7 +12,14 @@ use crate::{
 };
 
 /// The book of findings, beside the signals, among what is bounded.
-const BOOK: &str = "findings";
+pub const BOOK: &str = "findings";
+
+/// What becomes of events, as metric labels.
+pub const OUTCOMES_OF_EVENTS: [(u32, &str); 3] = [
+    (counter::SEEN, "seen"),
+    (counter::DELIVERED, "delivered"),
+    (counter::SUPPRESSED, "suppressed"),
+];
 
 /// Brings a counter up to a total that is kept elsewhere and only grows.
 fn raise(counter: &IntCounter, total: u64) {
@@ -51,18 +58,14 @@ impl Metrics {
             let labels = [covered.signal.name, covered.hook.name, covered.rung_name()];
             self.coverage.with_label_values(&labels).set(1);
         }
-        self.ready_seconds.with_label_values(&[] as &[&str]).set(ready_seconds);
+        self.ready_seconds.set(ready_seconds);
     }
 
     /// Takes over the kernel side's counters, which only grow.
     pub fn observe_kernel(&self, counters: &Counters) {
         for signal in SIGNALS {
             let read = |which| counters.read(signal.wire, which);
-            for (which, outcome) in [
-                (counter::SEEN, "seen"),
-                (counter::DELIVERED, "delivered"),
-                (counter::SUPPRESSED, "suppressed"),
-            ] {
+            for (which, outcome) in OUTCOMES_OF_EVENTS {
                 raise(&self.kernel_events.with_label_values(&[signal.name, outcome]), read(which));
             }
             for (which, reason) in counter::LOSSES {

@@ -2,9 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use prometheus::{GaugeVec, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, IntCounterVec, Registry};
 
-use super::register;
+use super::catalog::agent;
 
 /// What became of a configuration that was read again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl Outcome {
 /// Reloads.
 pub struct ReloadMetrics {
     reloads: IntCounterVec,
-    last_success: GaugeVec,
+    last_success: Gauge,
 }
 
 impl ReloadMetrics {
@@ -42,17 +42,9 @@ impl ReloadMetrics {
     /// # Errors
     /// When two metrics have one name.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let reloads = Opts::new(
-            "nodeprobe_config_reloads_total",
-            "Times the configuration was read again, by what became of it.",
-        );
-        let last_success = Opts::new(
-            "nodeprobe_config_last_reload_success_timestamp_seconds",
-            "When the configuration was last read and not rejected, in Unix time.",
-        );
         let metrics = Self {
-            reloads: register(registry, IntCounterVec::new(reloads, &["outcome"]))?,
-            last_success: register(registry, GaugeVec::new(last_success, &[]))?,
+            reloads: agent::CONFIG_RELOADS.register(registry)?,
+            last_success: agent::CONFIG_LAST_SUCCESS.register(registry)?,
         };
         for outcome in Outcome::ALL {
             metrics.reloads.with_label_values(&[outcome.label()]);
@@ -71,6 +63,6 @@ impl ReloadMetrics {
 
     fn succeeded(&self) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.last_success.with_label_values(&[] as &[&str]).set(now.as_secs_f64());
+        self.last_success.set(now.as_secs_f64());
     }
 }

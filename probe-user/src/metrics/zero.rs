@@ -1,6 +1,12 @@
 //! Every series that can be known beforehand, at zero: a rate over one that is not there is no alarm.
 
-use super::Metrics;
+use probe_common::counter;
+
+use super::{
+    Metrics,
+    observe::{BOOK, OUTCOMES_OF_EVENTS},
+    spool::{DEAD, SpoolMeters},
+};
 use crate::{
     decode::DecodeError,
     enrich::misses::Lookup,
@@ -18,9 +24,23 @@ impl Metrics {
         for outcome in OUTCOMES {
             self.sink_records.with_label_values(&[sink, outcome]);
         }
+        for outcome in DEAD {
+            self.spool.dead.with_label_values(&[sink, outcome]);
+        }
         for reason in Reason::ALL {
             self.sink_failures.with_label_values(&[sink, reason.label()]);
         }
+    }
+
+    /// Makes the series of a sink's spool.
+    #[must_use]
+    pub fn register_spool(&self, sink: &str) -> SpoolMeters {
+        self.spool.of(sink)
+    }
+
+    /// Drops the series of a sink's spool.
+    pub fn forget_spool(&self, sink: &str) {
+        self.spool.forget(sink);
     }
 
     /// Drops the series of a sink that is no more. That one is not there is no failure.
@@ -32,6 +52,10 @@ impl Metrics {
             let _ = self.sink_failures.remove_label_values(&[sink, reason.label()]);
         }
         let _ = self.histograms.sink_seconds.remove_label_values(&[sink]);
+        for outcome in DEAD {
+            let _ = self.spool.dead.remove_label_values(&[sink, outcome]);
+        }
+        self.forget_spool(sink);
     }
 
     pub(super) fn start_at_zero(&self) {
@@ -59,13 +83,24 @@ impl Metrics {
         for poller in poll::NAMES {
             self.poll_failures.with_label_values(&[poller]);
         }
+        for of in SIGNALS.iter().map(|signal| signal.name).chain([BOOK]) {
+            self.tracked.with_label_values(&[of]);
+            self.evicted.with_label_values(&[of]);
+        }
         for signal in SIGNALS {
+            for (_, outcome) in OUTCOMES_OF_EVENTS {
+                self.kernel_events.with_label_values(&[signal.name, outcome]);
+            }
+            for (_, reason) in counter::LOSSES {
+                self.lost.with_label_values(&[signal.name, reason]);
+            }
             for (_, kind) in signal.kinds {
                 self.events.with_label_values(&[signal.name, kind]);
             }
             for rule in signal.rules {
                 for severity in Severity::ALL {
                     self.findings.with_label_values(&[rule.name, severity.name()]);
+                    self.firing.with_label_values(&[rule.name, severity.name()]);
                 }
             }
         }

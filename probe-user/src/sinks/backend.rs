@@ -42,6 +42,32 @@ impl Answer {
         Self::Taken { said: "taken".into() }
     }
 
+    /// What becomes of a batch whose records go one by one, up to the first that has to wait: those
+    /// behind it wait with it.
+    #[must_use]
+    pub fn one_by_one(batch: &[Arc<Record>], mut hand_over: impl FnMut(&Record) -> Self) -> Self {
+        let mut verdicts = Vec::with_capacity(batch.len());
+        let mut last = Self::taken();
+        for record in batch {
+            last = hand_over(record);
+            match &last {
+                Self::Taken { .. } => verdicts.push(Verdict::Taken),
+                Self::Refused(why) | Self::TooLarge(why) => {
+                    verdicts.push(Verdict::Refused(why.clone()));
+                }
+                Self::Later { trouble, .. } if !verdicts.is_empty() => {
+                    verdicts.push(Verdict::Later(trouble.clone()));
+                    return Self::Each(verdicts);
+                }
+                Self::Later { .. } | Self::Each(_) | Self::Over(_) => return last,
+            }
+        }
+        match verdicts.iter().all(|verdict| *verdict == Verdict::Taken) {
+            true => last,
+            false => Self::Each(verdicts),
+        }
+    }
+
     /// None of it for now.
     #[must_use]
     pub fn later(reason: Reason, text: impl Into<String>) -> Self {
@@ -124,5 +150,29 @@ impl Reason {
             Self::TooLarge => "too_large",
             Self::Other => "other",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::findings::testing::finding;
+
+    #[test]
+    fn what_waits_holds_back_only_what_is_behind_it() {
+        let batch: Vec<_> = (0..4).map(|_| Arc::new(Record::of_finding(finding()))).collect();
+        let play = |answers: [Answer; 4]| {
+            let mut answers = answers.into_iter();
+            Answer::one_by_one(&batch, |_| answers.next().unwrap())
+        };
+        let (taken, wait) = (Answer::taken, || Answer::later(Reason::Busy, "wait"));
+        let Answer::Later { trouble, .. } = wait() else { unreachable!() };
+        assert_eq!(play([taken(), taken(), taken(), taken()]), taken());
+        assert_eq!(play([wait(), taken(), taken(), taken()]), wait());
+        let each = [Verdict::Taken, Verdict::Refused("no".into()), Verdict::Later(trouble)];
+        let no = || Answer::Refused("no".into());
+        assert_eq!(play([taken(), no(), wait(), taken()]), Answer::Each(each.into()));
+        let Answer::Each(verdicts) = play([taken(), taken(), taken(), no()]) else { panic!() };
+        assert_eq!(verdicts[3], Verdict::Refused("no".into()));
     }
 }

@@ -1,7 +1,11 @@
 //! Whole lines onto something that fails for a while: a full disk, a broken one, a reader that takes
 //! nothing. What was written of a line is remembered, so that a later try completes it.
 
-use std::{fs::File, io};
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::Path,
+};
 
 use super::backend::{Answer, Reason};
 
@@ -24,6 +28,23 @@ pub fn length(file: &File) -> Option<u64> {
     Some(file.len())
 }
 
+/// Whether the last line of a regular file has no end, as an agent leaves it that was killed while it
+/// wrote: what comes next is to be a line of its own.
+#[must_use]
+pub fn ends_open(path: &Path) -> bool {
+    let last = || {
+        let mut file = File::open(path)?;
+        if !file.metadata()?.is_file() {
+            return Ok([b'\n']);
+        }
+        let mut last = [0];
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+        io::Result::Ok(last)
+    };
+    last().is_ok_and(|last| last != [b'\n'])
+}
+
 /// A line of which a part is written.
 struct Torn {
     line: Vec<u8>,
@@ -36,22 +57,30 @@ struct Torn {
 pub struct Lines<O> {
     out: O,
     torn: Option<Torn>,
+    /// Whether what stands there has to be closed by a newline before anything else.
+    open_end: bool,
 }
 
 impl<O: Out> Lines<O> {
-    /// Writes to `out`.
-    pub fn new(out: O) -> Self {
-        Self { out, torn: None }
+    /// Writes to `out`, after a newline if what stands there has an open end.
+    pub fn new(out: O, open_end: bool) -> Self {
+        Self { out, torn: None, open_end }
     }
 
-    /// What it is written to is another one now: a torn line begins anew there.
-    pub fn replace(&mut self, out: O) {
-        self.out = out;
-        self.torn = None;
+    /// What it is written to.
+    pub fn out(&self) -> &O {
+        &self.out
+    }
+
+    /// Whether a part of a line stands there, and the rest is to come.
+    pub fn is_torn(&self) -> bool {
+        self.torn.is_some()
     }
 
     /// Writes a line. One that failed before is to be given again: its rest is written then.
     pub fn write(&mut self, line: &[u8]) -> Answer {
+        let close: &[u8] = if self.open_end { b"\n" } else { b"" };
+        let line = [close, line].concat();
         let mut done = match self.torn.take() {
             // Whoever made room by truncating the file took the beginning of the line with it.
             Some(torn) if torn.line == line && self.out.length() >= torn.length => torn.done,
@@ -68,16 +97,18 @@ impl<O: Out> Lines<O> {
                 Err(error) => error,
             };
             let Some(reason) = passing(&error) else { return Answer::Over(error.to_string()) };
-            self.torn = Some(Torn { line: line.to_vec(), done, length: self.out.length() });
+            self.torn = Some(Torn { line, done, length: self.out.length() });
             return Answer::later(reason, error.to_string());
         }
+        self.open_end = false;
         Answer::Taken { said: "written".into() }
     }
 }
 
-/// What kind of trouble an error is; `None` for what does not pass: a reader that is gone, an fd that is
+/// What kind of trouble an error of a file is; `None` for what does not pass: a reader that is gone, an fd that is
 /// none.
-fn passing(error: &io::Error) -> Option<Reason> {
+#[must_use]
+pub fn passing(error: &io::Error) -> Option<Reason> {
     Some(match error.raw_os_error() {
         Some(libc::ENOSPC | libc::EDQUOT) => Reason::NoSpace,
         Some(libc::EIO) => Reason::Io,

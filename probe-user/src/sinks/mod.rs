@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use thiserror::Error;
 use tokio::runtime;
 
 use crate::{
-    config::{Config, sinks::SinksConfig},
+    config::{Config, sinks::SinksConfig, spool::SpoolConfig},
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
@@ -40,6 +41,7 @@ mod outlets;
 mod pauses;
 pub mod queue;
 pub mod record;
+pub mod spool;
 pub mod stdout;
 pub mod store;
 
@@ -52,7 +54,8 @@ pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
 pub use outlets::Outlets;
 use queue::queue;
-use store::Memory;
+use spool::{Limits, Spool, Teller};
+use store::{Memory, Store};
 
 /// Stack of a sink's thread (bytes).
 const STACK: usize = 256 * 1024;
@@ -108,6 +111,8 @@ pub struct Plan {
     /// Whether who finds something waits for room: for a source that can wait too.
     pub patient: bool,
     pub policy: Policy,
+    /// The directory of its spool, if it is to have one.
+    pub spool: Option<(PathBuf, Limits)>,
     pub backend: Box<dyn Backend>,
 }
 
@@ -115,6 +120,10 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Sinks {
     pub outlets: Outlets,
+    /// Sinks that were to have a spool at the start, and why it could not be used.
+    unspooled: Vec<(&'static str, String)>,
+    /// Where spools are.
+    spool: SpoolConfig,
     /// What the configured ones are.
     config: SinksConfig,
     running: Vec<Running>,
@@ -136,7 +145,7 @@ impl Running {
 }
 
 impl Sinks {
-    /// Starts stdout and every sink that is configured.
+    /// Starts stdout, unless it is not wanted, and every sink that is configured.
     ///
     /// # Errors
     /// [`StartError`] of the first that cannot start.
@@ -147,12 +156,18 @@ impl Sinks {
         supervisor: &mut Supervisor,
     ) -> Result<Self, StartError> {
         let mut sinks = Self::default();
-        sinks.start(stdout::plan(config.output.format, patient), metrics, supervisor)?;
+        // A file that may not grow further is an error to wait out (setrlimit(2)), no reason to be killed.
+        // SAFETY: no handler is installed.
+        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+        if let Some(plan) = stdout::plan(&config.output, patient) {
+            sinks.start(plan, metrics, supervisor)?;
+        }
         for (name, sink) in &config.sinks.0 {
-            let plan = Plan::of(name, sink, patient)?;
+            let plan = Plan::of(name, sink, &config.spool, patient)?;
             sinks.start(plan, metrics, supervisor)?;
         }
         sinks.config = config.sinks.clone();
+        sinks.spool = config.spool.clone();
         Ok(sinks)
     }
 
@@ -166,20 +181,41 @@ impl Sinks {
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<(), StartError> {
-        let Plan { name, part, filter, patient, policy, backend } = plan;
+        let Plan { name, part, filter, patient, policy, spool, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(failed)?;
-        let store = Box::new(Memory::new(policy.most));
+        let dead = Dead::new(name, spool.as_ref().map(|(dir, _)| dir.as_path()), metrics);
+        let store: Box<dyn Store> = match spool {
+            Some((dir, limits)) => {
+                let teller = Teller::new(name, dir.clone(), metrics.register_spool(name));
+                let spool = Spool::open(dir, limits, teller);
+                self.unspooled.extend(spool.trouble().map(|why| (name, why.to_owned())));
+                Box::new(spool)
+            }
+            None => {
+                metrics.forget_spool(name);
+                Box::new(Memory::new(policy.most))
+            }
+        };
         let thread = supervisor.thread(part, STACK, move |beat| {
             let inlet = inlet.beating(beat.clone());
-            runtime.block_on(Delivery { backend, store, dead: Dead, policy, inlet }.run())
+            runtime.block_on(Delivery { backend, store, dead, policy, inlet }.run())
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
         self.outlets.extend([outlet]);
         Ok(())
+    }
+
+    /// A line for each sink that was to have a spool and has none.
+    pub fn gaps(&self) -> impl Iterator<Item = String> {
+        self.unspooled.iter().map(|(sink, why)| {
+            format!(
+                "not spooled: {sink}: its findings wait in memory, and end with the agent ({why})"
+            )
+        })
     }
 
     /// Closes every queue, waits for what is in them but at most `patience`, and tells how each sink
@@ -209,14 +245,21 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with its settings.
-    pub fn of(name: &str, config: &SinkConfig, patient: bool) -> Result<Self, StartError> {
+    pub fn of(
+        name: &str,
+        config: &SinkConfig,
+        spool: &SpoolConfig,
+        patient: bool,
+    ) -> Result<Self, StartError> {
         let wrong = |why| StartError::Open { sink: name.into(), why };
         let name = intern(name);
         let site = Site { sink: name, node: node::name() };
         let backend = config.open(&site).map_err(wrong)?;
         let policy = config.policy().ok_or_else(|| wrong("it has no kind".into()))?;
         let part = Part { name: intern(&format!("sink-{name}")), ..PART };
-        Ok(Self { name, part, filter: config.filter.filter(), patient, policy, backend })
+        let spool = config.is_spooled().then(|| (spool.of(name), Limits::from(&config.spool)));
+        let filter = config.filter.filter();
+        Ok(Self { name, part, filter, patient, policy, spool, backend })
     }
 }
 

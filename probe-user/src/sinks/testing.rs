@@ -5,14 +5,37 @@ use std::sync::{
     mpsc::{Receiver, channel},
 };
 
-use super::{Answer, Sinks, call};
+use super::{
+    Answer, Sinks, call,
+    record::{Kind, Record},
+};
 use crate::{
-    findings::Finding,
+    findings::{self, Finding},
     metrics::Metrics,
     supervise::{End, Part, Supervisor},
 };
 
 pub const PART: Part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
+
+/// A record whose id is its number, with so many bytes of JSON.
+pub fn record(number: usize, bytes: usize) -> Arc<Record> {
+    let mut meta = Record::of_finding(findings::testing::finding()).meta;
+    meta.id = number.to_string();
+    Arc::new(Record::of_json(meta, format!("{{\"n\":\"{}\"}}", "x".repeat(bytes))))
+}
+
+/// The same, but an event.
+pub fn event(number: usize, bytes: usize) -> Arc<Record> {
+    let finding = record(number, bytes);
+    let mut meta = finding.meta.clone();
+    meta.kind = Kind::Event;
+    Arc::new(Record::of_json(meta, finding.json().to_owned()))
+}
+
+/// The numbers of records.
+pub fn numbers<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>) -> Vec<usize> {
+    records.into_iter().map(|record| record.meta.id.parse().unwrap()).collect()
+}
 
 /// A sink called "test" that keeps what it gets.
 pub fn keeping(patient: bool, metrics: &Arc<Metrics>) -> (Sinks, Receiver<Finding>) {

@@ -55,18 +55,31 @@ impl Agent {
         let url = url
             .ok_or_else(|| anyhow!("the ready line names no metrics address{}", self.log_tail()))?;
         metrics::scrape(url)
-            .map_err(|error| anyhow!("{error:#}{}{}", self.log_tail(), self.whereabouts()))
+            .map_err(|error| anyhow!("{error:#}{}{}", self.log_tail(), self.whereabouts(url)))
     }
 
     /// Where each of its threads is: in which function of the kernel it waits, and its stack there
-    /// (proc_pid_stack(5)). It may hang.
-    fn whereabouts(&self) -> String {
+    /// (proc_pid_stack(5)). What waits at the endpoint, how busy the machine is, and whether a second
+    /// try is answered. It may hang, or be starved.
+    fn whereabouts(&self, url: &str) -> String {
+        let again = Instant::now();
+        let second = match metrics::scrape(url) {
+            Ok(_) => format!("a second try was answered after {:?}", again.elapsed()),
+            Err(error) => format!("a second try: {error:#}"),
+        };
+        let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+        let threads = self.threads();
+        format!("; {second}; load {}; {}{threads}", load.trim(), waiting_at(url))
+    }
+
+    fn threads(&self) -> String {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid()));
         let tasks = tasks.into_iter().flatten().flatten();
         let told = tasks.map(|task| {
             let file = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
             let stack = file("stack").replace('\n', " ");
-            format!("; {} in {} {stack}", file("comm").trim(), file("wchan"))
+            let times = file("schedstat");
+            format!("; {} ({}) in {} {stack}", file("comm").trim(), times.trim(), file("wchan"))
         });
         told.collect()
     }
@@ -112,4 +125,15 @@ impl Agent {
             thread::sleep(POLL);
         }
     }
+}
+
+/// Sockets at the port of an endpoint, as /proc/net/tcp has them: of the one that listens, the second
+/// number of the queues is how many connections wait to be accepted.
+fn waiting_at(url: &str) -> String {
+    let port = url.trim_end_matches("/metrics").rsplit(':').next();
+    let port = port.and_then(|port| port.parse::<u16>().ok()).map(|port| format!(":{port:04X} "));
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let of_port =
+        table.lines().filter(|line| port.as_ref().is_some_and(|port| line.contains(port)));
+    of_port.take(20).map(|line| format!("tcp {}; ", line.trim())).collect()
 }

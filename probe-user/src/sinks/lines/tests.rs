@@ -43,7 +43,7 @@ impl Out for Script {
 /// on the way; or why it was over.
 fn play(next: impl IntoIterator<Item = Next>) -> (String, Vec<Reason>, Option<String>) {
     let script = Script { next: next.into_iter().collect(), ..Script::default() };
-    let (mut lines, mut troubles) = (Lines::new(script), Vec::new());
+    let (mut lines, mut troubles) = (Lines::new(script, false), Vec::new());
     for line in [b"{\"one\":1}\n", b"{\"two\":2}\n"] {
         loop {
             match lines.write(line) {
@@ -99,11 +99,27 @@ fn a_reader_that_is_gone_is_the_end() {
 }
 
 #[test]
-fn a_line_that_is_given_up_does_not_tear_the_next() {
-    let script = Script { next: [Takes(3), Fails(libc::ENOSPC)].into(), ..Script::default() };
-    let mut lines = Lines::new(script);
-    assert!(matches!(lines.write(b"one\ntwo\n"), Answer::Later { .. }));
-    lines.replace(Script::default());
-    assert!(matches!(lines.write(b"one\ntwo\n"), Answer::Taken { .. }));
-    assert_eq!(text(lines), "one\ntwo\n");
+fn what_stands_there_half_is_closed_once() {
+    let next = [Fails(libc::ENOSPC), Takes(1), Fails(libc::ENOSPC)];
+    let file = b"{\"ha".to_vec();
+    let mut lines = Lines::new(Script { next: next.into(), file, ..Script::default() }, true);
+    for _ in 0..2 {
+        assert!(matches!(lines.write(b"one\n"), Answer::Later { .. }));
+    }
+    assert!(lines.is_torn());
+    assert!(matches!(lines.write(b"one\n"), Answer::Taken { .. }));
+    assert!(matches!(lines.write(b"two\n"), Answer::Taken { .. }));
+    assert_eq!(text(lines), "{\"ha\none\ntwo\n");
+}
+
+#[test]
+fn only_a_file_with_half_a_line_ends_open() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("lines");
+    assert!(!ends_open(&path), "there is none");
+    for (content, open) in [("", false), ("one\n", false), ("one\ntw", true)] {
+        std::fs::write(&path, content).unwrap();
+        assert_eq!(ends_open(&path), open, "{content:?}");
+    }
+    assert!(!ends_open(Path::new("/dev/null")));
 }

@@ -1,11 +1,12 @@
-//! Findings on stdout: for the eye on a terminal, JSON lines otherwise.
+//! Findings on stdout or stderr: for the eye on a terminal, JSON lines otherwise.
 
 use std::{
     env,
     fs::File,
-    io::{self, IsTerminal, Read, Seek, SeekFrom, Write},
+    io::{self, IsTerminal, Write},
     mem::ManuallyDrop,
-    os::fd::FromRawFd,
+    os::fd::{FromRawFd, RawFd},
+    path::Path,
     sync::Arc,
     time::Duration,
 };
@@ -13,22 +14,23 @@ use std::{
 use super::{
     Backend, Plan, Policy,
     backend::{Answer, Sending},
+    file::encode,
     filter::Filter,
     lines::{self, Lines, Out},
     record::Record,
     store::Most,
 };
 use crate::{
-    config::Format,
+    config::{Format, OutputConfig, To},
     supervise::{End, Part, Turns},
 };
 
 pub mod human;
 
-/// Name of the sink in metrics and messages.
-pub const NAME: &str = "stdout";
+/// Names of the sink in metrics and messages, by where it writes.
+pub const NAMES: [&str; 2] = ["stdout", "stderr"];
 
-/// The sink's thread. A reader that stalls is not the agent's fault: what finds no room in the queue is
+/// The sink's thread where it writes to stdout. A reader that stalls is not the agent's fault: what finds no room in the queue is
 /// counted, all else goes on.
 pub const PART: Part = Part {
     name: "sink-stdout",
@@ -47,7 +49,7 @@ const POLICY: Policy = Policy {
     last_words: ANY_TIME,
 };
 
-/// A reader of stdout may take as long as it likes; whoever ends the agent has a limit of its own.
+/// A reader may take as long as it likes; whoever ends the agent has a limit of its own.
 const ANY_TIME: Duration = Duration::from_secs(24 * 3600);
 
 /// How findings are printed.
@@ -57,24 +59,31 @@ enum Style {
     Human { colour: bool },
 }
 
-/// The sink, before it starts. A patient one makes who finds something wait for the reader.
+/// The sink, before it starts; `None` where it is not wanted. A patient one makes who finds something
+/// wait for the reader.
 #[must_use]
-pub fn plan(format: Format, patient: bool) -> Plan {
-    let backend = Box::new(StdoutBackend::new(format));
-    Plan { name: NAME, part: PART, filter: Filter::default(), patient, policy: POLICY, backend }
+pub fn plan(output: &OutputConfig, patient: bool) -> Option<Plan> {
+    let [stdout, stderr] = NAMES;
+    let (name, part, fd) = match output.to {
+        To::Stdout => (stdout, PART, libc::STDOUT_FILENO),
+        To::Stderr => (stderr, Part { name: "sink-stderr", ..PART }, libc::STDERR_FILENO),
+        To::None => return None,
+    };
+    let backend = Box::new(StdoutBackend::new(output.format, fd));
+    let filter = Filter::default();
+    Some(Plan { name, part, filter, patient, policy: POLICY, spool: None, backend })
 }
 
-/// Standard output.
+/// Standard output, or standard error.
 struct StdoutBackend {
     style: Style,
-    lines: Lines<Stdout>,
-    /// Whether an earlier agent left half a line there.
-    torn: bool,
+    lines: Lines<Standard>,
 }
 
 impl StdoutBackend {
-    fn new(format: Format) -> Self {
-        let terminal = io::stdout().is_terminal();
+    fn new(format: Format, fd: RawFd) -> Self {
+        let out = Standard::new(fd);
+        let terminal = out.0.is_terminal();
         // https://no-color.org: set and not empty.
         let colour = terminal && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         let style = match format {
@@ -83,66 +92,43 @@ impl StdoutBackend {
             Format::Auto if terminal => Style::Human { colour },
             Format::Auto => Style::Json,
         };
-        // A file that may not grow further is an error to wait out (setrlimit(2)), no reason to be killed.
-        // SAFETY: no handler is installed.
-        unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-        Self { style, lines: Lines::new(Stdout::new()), torn: ends_torn() }
+        // It may be open for writing only.
+        let open_end = lines::ends_open(Path::new(&format!("/proc/self/fd/{fd}")));
+        Self { style, lines: Lines::new(out, open_end) }
     }
 
-    fn line(&self, record: &Record) -> io::Result<Vec<u8>> {
-        let mut line = if self.torn { b"\n".to_vec() } else { Vec::new() };
+    fn write(&mut self, record: &Record) -> Answer {
         match (self.style, record.finding()) {
-            (Style::Human { colour }, Some(finding)) => human::write(finding, colour, &mut line)?,
-            _ => writeln!(line, "{}", record.json())?,
+            (Style::Human { colour }, Some(finding)) => {
+                let mut line = Vec::new();
+                match human::write(finding, colour, &mut line) {
+                    Ok(()) => self.lines.write(&line),
+                    Err(error) => Answer::Over(error.to_string()),
+                }
+            }
+            _ => self.lines.write(&encode::line(record)),
         }
-        Ok(line)
     }
 }
 
 impl Backend for StdoutBackend {
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a> {
-        Box::pin(async move {
-            let mut answer = Answer::taken();
-            for record in batch {
-                answer = match self.line(record) {
-                    Ok(line) => self.lines.write(&line),
-                    Err(error) => Answer::Over(error.to_string()),
-                };
-                self.torn &= !matches!(answer, Answer::Taken { .. });
-            }
-            answer
-        })
+        Box::pin(async move { Answer::one_by_one(batch, |record| self.write(record)) })
     }
 }
 
-/// Whether stdout is a file whose last line has no end, as an agent leaves it that was killed while
-/// it wrote: what comes next is to be a line of its own.
-fn ends_torn() -> bool {
-    let last = || {
-        // Stdout itself may be for writing only.
-        let mut file = File::open("/proc/self/fd/1")?;
-        if !file.metadata()?.is_file() {
-            return Ok([b'\n']);
-        }
-        let mut last = [0];
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-        io::Result::Ok(last)
-    };
-    last().is_ok_and(|last| last != [b'\n'])
-}
+/// A standard stream without a buffer: what a write did not take is known to the byte.
+struct Standard(ManuallyDrop<File>);
 
-/// Standard output without a buffer: what a write did not take is known to the byte.
-struct Stdout(ManuallyDrop<File>);
-
-impl Stdout {
-    fn new() -> Self {
+impl Standard {
+    /// Of an fd below 3.
+    fn new(fd: RawFd) -> Self {
         // SAFETY: the fd is open for as long as the process lives, and is never closed by this.
-        Self(ManuallyDrop::new(unsafe { File::from_raw_fd(libc::STDOUT_FILENO) }))
+        Self(ManuallyDrop::new(unsafe { File::from_raw_fd(fd) }))
     }
 }
 
-impl Out for Stdout {
+impl Out for Standard {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write(bytes)
     }

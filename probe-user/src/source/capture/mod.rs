@@ -1,7 +1,7 @@
 //! Captures: all that goes into the pipeline, written to a file, from which the same pipeline can be
 //! run again. What the kernel told, what was there before, what was polled, and the time.
 //!
-//! A file is [`MAGIC`], a version and frames (`frame.rs`): a length, a checksum, and an [`Entry`]. The
+//! A file is [`MAGIC`], a version and frames ([`crate::frame`]): a length, a checksum, and an [`Entry`]. The
 //! first is the [`Preamble`]. Numbers are little-endian. An agent that is killed leaves a file that
 //! ends in the middle of a frame, which is fine; a frame that is damaged ends the replay.
 //!
@@ -14,8 +14,9 @@ use std::borrow::Cow;
 use probe_common::layout;
 use serde::{Deserialize, Serialize};
 
+use crate::frame;
+
 mod entry;
-pub(crate) mod frame;
 mod recorder;
 mod recording;
 
@@ -82,6 +83,17 @@ pub(crate) fn head(preamble: &Preamble) -> Vec<u8> {
     let mut head = [&MAGIC[..], &VERSION.to_le_bytes()].concat();
     frame::append(&mut head, |to| Entry::Preamble(Cow::Borrowed(preamble)).append(to));
     head
+}
+
+/// A whole capture of these entries: one that is made and was never recorded, for tests of what a
+/// replay does.
+#[must_use]
+pub fn made<'a>(preamble: &Preamble, entries: impl IntoIterator<Item = Entry<'a>>) -> Vec<u8> {
+    let mut file = head(preamble);
+    for entry in entries.into_iter().chain([Entry::End(End::Agent)]) {
+        frame::append(&mut file, |to| entry.append(to));
+    }
+    file
 }
 
 /// A checksum over names, sizes and offsets of every record of this agent: another agent's records

@@ -1,0 +1,5 @@
+//! Sinks against real servers, and against servers that misbehave. Run by `cargo xtask backends`, which
+//! installs the servers.
+
+mod file;
+mod support;

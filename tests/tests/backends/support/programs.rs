@@ -1,0 +1,40 @@
+//! Where the servers' programs are. `cargo xtask backends` installs them, none of them into the system.
+
+use std::{env, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, ensure};
+
+/// Where they are installed.
+pub const VARIABLE: &str = "NODEPROBE_SERVERS";
+
+fn root() -> Result<PathBuf> {
+    let root = env::var_os(VARIABLE).with_context(|| {
+        format!("{VARIABLE} does not name the installed servers: run `cargo xtask backends`")
+    })?;
+    Ok(root.into())
+}
+
+/// The tree of Debian packages.
+pub fn debian() -> Result<PathBuf> {
+    Ok(root()?.join("debian"))
+}
+
+/// A program of a Debian package, by its path there; run with the libraries that came with it.
+pub fn of_debian(path: &str) -> Result<Command> {
+    let debian = debian()?;
+    let program = debian.join(path);
+    ensure!(program.exists(), "{} is not there: run `cargo xtask backends`", program.display());
+    let libraries = ["lib", "usr/lib"].map(|lib| debian.join(lib).join("x86_64-linux-gnu"));
+    let private = ["lib", "usr/lib"].map(|lib| debian.join(lib).join("x86_64-linux-gnu/systemd"));
+    let path = env::join_paths(libraries.iter().chain(&private))?;
+    let mut command = Command::new(debian.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+    command.arg("--library-path").arg(path).arg(program);
+    Ok(command)
+}
+
+/// A program of its own: `osmem-server`, `rotel-agent`, `noida-db`, `nats-server`, `victoria-logs`.
+pub fn program(name: &str) -> Result<Command> {
+    let program = root()?.join("programs").join(name);
+    ensure!(program.exists(), "{} is not there: run `cargo xtask backends`", program.display());
+    Ok(Command::new(program))
+}
