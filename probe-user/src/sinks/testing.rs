@@ -7,6 +7,7 @@ use std::sync::{
 
 use super::{
     Answer, Sinks, call,
+    filter::Filter,
     record::{Kind, Record},
 };
 use crate::{
@@ -47,5 +48,22 @@ pub fn keeping(patient: bool, metrics: &Arc<Metrics>) -> (Sinks, Receiver<Findin
     let mut sinks = Sinks::default();
     let mut supervisor = Supervisor::new(Arc::clone(metrics));
     sinks.start(super::Plan { patient, ..plan }, metrics, &mut supervisor).unwrap();
+    (sinks, kept)
+}
+
+/// A sink called "test" that keeps the JSON of what its filter lets through.
+pub fn telling(
+    filter: Filter,
+    patient: bool,
+    metrics: &Arc<Metrics>,
+) -> (Sinks, Receiver<serde_json::Value>) {
+    let (keep, kept) = channel();
+    let plan = call::plan("test", PART, move |record| {
+        keep.send(serde_json::from_str(record.json()).unwrap()).unwrap();
+        Answer::taken()
+    });
+    let mut sinks = Sinks::default();
+    let mut supervisor = Supervisor::new(Arc::clone(metrics));
+    sinks.start(super::Plan { filter, patient, ..plan }, metrics, &mut supervisor).unwrap();
     (sinks, kept)
 }

@@ -11,7 +11,12 @@ use crate::{
         fork::{Cause, ForkFailure},
         rtnl::{Party, RtnlWaits, Wait},
     },
-    sinks::{Answer, Sinks, call, filter::Filter, queue::QUEUE, testing::PART},
+    sinks::{
+        Answer, Sinks, call,
+        filter::Filter,
+        queue::QUEUE,
+        testing::{self, PART},
+    },
     supervise::Supervisor,
 };
 use probe_common::wire::kind;
@@ -37,15 +42,8 @@ fn clock() -> Clock {
 
 /// A sink with a filter that keeps the JSON of what it gets.
 fn keeping(filter: Filter) -> (Sinks, Receiver<Value>, Arc<Metrics>) {
-    let (keep, kept) = std::sync::mpsc::channel();
     let metrics = Arc::new(Metrics::new().unwrap());
-    let mut supervisor = Supervisor::new(Arc::clone(&metrics));
-    let plan = call::plan("test", PART, move |record| {
-        keep.send(serde_json::from_str(record.json()).unwrap()).unwrap();
-        Answer::taken()
-    });
-    let mut sinks = Sinks::default();
-    sinks.start(crate::sinks::Plan { filter, ..plan }, &metrics, &mut supervisor).unwrap();
+    let (sinks, kept) = testing::telling(filter, false, &metrics);
     (sinks, kept, metrics)
 }
 

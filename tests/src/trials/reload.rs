@@ -44,7 +44,10 @@ fn check(setup: &Setup) -> Result<String> {
 
     let sockets = open_sockets()?;
     wait_for("the sockets", || Ok(agent.events("netlink")? >= SOCKETS))?;
-    ensure!(agent.findings().is_empty(), "{SOCKETS} sockets are too many already");
+    let leak = Expectation::firing("netlink-leak").severity(Severity::Critical);
+    let leak = leak.at_least("/evidence/open", SOCKETS);
+    let early = agent.findings().iter().any(|finding| leak.met_by(finding));
+    ensure!(!early, "{SOCKETS} sockets are too many already");
 
     agent.reconfigure("[netlink]\ncritical_open = 0\n")?;
     let said = agent.says("configuration rejected, the old one stays: ")?;
@@ -54,8 +57,6 @@ fn check(setup: &Setup) -> Result<String> {
     // The sockets were open before: only an agent that still knows of them finds fault with them.
     agent.reconfigure(&format!("{one}{STRICT}"))?;
     agent.says("configuration reloaded: netlink.warn_open, netlink.critical_open")?;
-    let leak = Expectation::firing("netlink-leak").severity(Severity::Critical);
-    let leak = leak.at_least("/evidence/open", SOCKETS);
     agent.expect(&leak)?;
     wait_for("the finding in the file", || Ok(lines(&file("one"))? > 0))?;
 
@@ -78,7 +79,8 @@ fn check(setup: &Setup) -> Result<String> {
     for line in events.lines() {
         let event: Value = serde_json::from_str(line).context("an event is no JSON")?;
         ensure!(event["signal"] == "netlink", "not asked for: {line}");
-        ensure!(event["pid"] != agent.pid(), "the agent's own: {line}");
+        let canary = event["comm"].as_str().is_some_and(|comm| comm.starts_with("canary-"));
+        ensure!(!canary, "the canary's: {line}");
     }
     agent.stop()?;
     Ok("what is good comes into force, with all that was known before".into())
