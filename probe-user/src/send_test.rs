@@ -10,7 +10,6 @@ use std::{
 use jiff::Timestamp;
 use serde_json::json;
 use thiserror::Error;
-use tokio::runtime;
 
 use crate::{
     config::{Config, span::Span},
@@ -19,6 +18,7 @@ use crate::{
         Answer, Plan,
         backend::{Trouble, Verdict},
         record::{Kind, Meta, Record},
+        runtime,
     },
 };
 
@@ -107,13 +107,14 @@ pub fn outcomes<'a>(
 fn send(plan: Plan, timeout: Option<Duration>) -> Result<Answer, String> {
     let Plan { mut backend, policy, .. } = plan;
     let timeout = timeout.unwrap_or(policy.timeout);
-    let runtime = runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
+    let runtime =
+        runtime::of(backend.looks_up()).map_err(|error| format!("cannot start: {error}"))?;
     let batch = [Arc::new(record())];
-    runtime.block_on(async {
-        let sent = tokio::time::timeout(timeout, backend.send(&batch)).await;
-        sent.map_err(|_| format!("not taken: no answer within {} s", timeout.as_secs()))
-    })
+    let sent =
+        runtime.block_on(async { tokio::time::timeout(timeout, backend.send(&batch)).await });
+    // A look-up may take as long as it likes.
+    runtime.shutdown_background();
+    sent.map_err(|_| format!("not taken: no answer within {} s", timeout.as_secs()))
 }
 
 fn line(name: &str, took: Duration, answer: Result<Answer, String>) -> Outcome {
@@ -136,7 +137,8 @@ fn judge(answer: Answer) -> Result<String, String> {
     match answer {
         Answer::Taken { said } => Ok(said),
         Answer::Later { trouble, .. } => later(trouble),
-        Answer::Refused(why) | Answer::TooLarge(why) => refused(why),
+        // It was one record.
+        Answer::Refused(why) | Answer::TooLarge(why) | Answer::Partly { why, .. } => refused(why),
         Answer::Over(why) => Err(format!("can never work: {why}")),
         Answer::Each(verdicts) => match verdicts.into_iter().next() {
             Some(Verdict::Taken) => Ok("taken".into()),

@@ -18,6 +18,8 @@ const KEYRINGS: &[&str] = &[
 /// The state of one private apt for one Debian suite; lives in a directory that the caller throws away.
 pub struct Apt {
     dir: PathBuf,
+    /// As a line of apt's sources names it.
+    archive: String,
 }
 
 impl Apt {
@@ -30,13 +32,11 @@ impl Apt {
         for part in ["state/lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(dir.join(part))?;
         }
-        fs::write(
-            dir.join("sources.list"),
-            format!("deb [signed-by={keyring}] {mirror} {suite} main\n"),
-        )?;
+        let archive = format!("[signed-by={keyring}] {mirror} {suite} main");
+        fs::write(dir.join("sources.list"), format!("deb {archive}\n"))?;
         // An empty status makes apt resolve every dependency, whatever this system has.
         fs::write(dir.join("status"), "")?;
-        let apt = Self { dir: dir.to_owned() };
+        let apt = Self { dir: dir.to_owned(), archive };
         let title = format!("reading the package lists of Debian {suite}");
         run::step(&title, apt.command("apt-get").arg("update")).with_context(|| {
             format!("cannot read {suite} from {mirror}: is it reachable? NODEPROBE_DEBIAN_MIRROR chooses another mirror")
@@ -70,6 +70,19 @@ impl Apt {
         let mut files: Vec<_> = fs::read_dir(&into)?.flatten().map(|file| file.path()).collect();
         files.sort();
         Ok(files)
+    }
+
+    /// Downloads and verifies a source package as it is, its patches not applied; returns its files.
+    pub fn source(&self, package: &str) -> Result<Vec<PathBuf>> {
+        let lines = format!("deb {0}\ndeb-src {0}\n", self.archive);
+        fs::write(self.dir.join("sources.list"), lines)?;
+        run::step("reading the lists of source packages", self.command("apt-get").arg("update"))?;
+        let into = self.dir.join("source");
+        fs::create_dir_all(&into)?;
+        let mut fetch = self.command("apt-get");
+        fetch.current_dir(&into).args(["source", "--download-only", package]);
+        run::step(&format!("fetching the source of {package}"), &mut fetch)?;
+        Ok(fs::read_dir(&into)?.flatten().map(|file| file.path()).collect())
     }
 
     fn command(&self, program: &str) -> Command {

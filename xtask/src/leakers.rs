@@ -7,9 +7,9 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::{apt::Apt, artifacts::Artifacts, cache, paths, run};
+use crate::{apt::Apt, artifacts::Artifacts, cache, go::Go, paths, run};
 
 /// Where scenarios look for them, beside their own program and in the guest.
 pub const DIRECTORY: &str = "leakers";
@@ -25,16 +25,20 @@ const RUST: &str = "leaky-rust";
 const RUST_FLAGS: &[&str] = &["--edition=2024", "-Copt-level=2", "-Cforce-frame-pointers=yes"];
 
 /// Go releases as Debian has them; the table of functions changed with 1.18 and 1.20.
-const GO: &[Go] = &[
-    Go {
+const GO: &[Release] = &[
+    Release {
         suite: "bookworm",
         release: "1.19",
         programs: &[("leaky-go", &[]), ("leaky-go-pie", &["-buildmode=pie", "-ldflags=-s -w"])],
     },
-    Go { suite: "trixie", release: "1.24", programs: &[("leaky-go-bare", &["-ldflags=-s -w"])] },
+    Release {
+        suite: "trixie",
+        release: "1.24",
+        programs: &[("leaky-go-bare", &["-ldflags=-s -w"])],
+    },
 ];
 
-struct Go {
+struct Release {
     suite: &'static str,
     release: &'static str,
     programs: &'static [(&'static str, &'static [&'static str])],
@@ -77,38 +81,16 @@ fn make(sources: &Path, into: &Path) -> Result<()> {
     rustc.current_dir(paths::root()).args(RUST_FLAGS);
     rustc.arg(sources.join("leaky.rs")).arg("-o").arg(into.join(RUST));
     run::step(&format!("building {RUST}"), &mut rustc)?;
-    GO.iter().try_for_each(|go| go.make(sources, into))
+    GO.iter().try_for_each(|release| release.make(sources, into))
 }
 
-impl Go {
+impl Release {
     fn make(&self, sources: &Path, into: &Path) -> Result<()> {
         let scratch = into.join(".go");
-        let apt = Apt::open(&scratch, self.suite)?;
-        let packages = ["go", "src"].map(|part| format!("golang-{}-{part}", self.release));
-        let root = scratch.join("root");
-        for package in apt.download(&format!("fetching Go {}", self.release), &packages)? {
-            let mut dpkg = Command::new("dpkg-deb");
-            run::step("unpacking Go", dpkg.arg("--extract").arg(package).arg(&root))?;
-        }
-        let go_root = root.join(format!("usr/lib/go-{}", self.release));
-        if !go_root.join("bin/go").exists() {
-            bail!("Debian's packages of Go {} have no {}", self.release, go_root.display());
-        }
+        let go = Go::fetch(&Apt::open(&scratch, self.suite)?, &scratch, self.release, &[])?;
         for (name, flags) in self.programs {
-            let mut go = Command::new(go_root.join("bin/go"));
-            go.arg("build").args(*flags).arg("-o").arg(into.join(name));
-            go.arg(sources.join("leaky.go")).env("GOROOT", &go_root);
-            go.env("GOCACHE", scratch.join("cache")).env("GOPATH", scratch.join("path"));
-            for (variable, value) in [
-                ("CGO_ENABLED", "0"),
-                ("GO111MODULE", "off"),
-                ("GOTOOLCHAIN", "local"),
-                ("GOFLAGS", ""),
-            ] {
-                go.env(variable, value);
-            }
-            run::step(&format!("building {name}"), &mut go)?;
+            go.build(sources, "leaky.go", flags, &into.join(name))?;
         }
-        fs::remove_dir_all(&scratch).with_context(|| format!("cannot remove {}", scratch.display()))
+        go.remove()
     }
 }

@@ -7,6 +7,7 @@ mod cache;
 mod demo;
 mod docs;
 mod fuzz;
+mod go;
 mod guest;
 mod hooks;
 mod initrd;
@@ -26,6 +27,7 @@ mod setup;
 mod test;
 mod tidy;
 mod toolchain;
+mod victoria_logs;
 mod vm;
 
 use std::process::ExitCode;

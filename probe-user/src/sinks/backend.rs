@@ -14,6 +14,11 @@ pub trait Backend: Send {
     /// must then begin anew.
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a>;
 
+    /// Whether a library of it looks names up by itself, for which there must be a thread.
+    fn looks_up(&self) -> bool {
+        false
+    }
+
     /// Somebody moved files away, or changed them: open them again.
     fn reopen(&mut self) {}
 }
@@ -25,6 +30,8 @@ pub enum Answer {
     Taken { said: String },
     /// None of it, and it may be taken later; at the earliest after `after`, where the other side said so.
     Later { trouble: Trouble, after: Option<Duration> },
+    /// All but some that it does not want, and does not tell which: none is sent again.
+    Partly { refused: usize, why: String },
     /// None of it, ever: the other side understood and does not want it.
     Refused(String),
     /// None of it, and it may be taken in smaller pieces.
@@ -59,7 +66,9 @@ impl Answer {
                     verdicts.push(Verdict::Later(trouble.clone()));
                     return Self::Each(verdicts);
                 }
-                Self::Later { .. } | Self::Each(_) | Self::Over(_) => return last,
+                Self::Later { .. } | Self::Partly { .. } | Self::Each(_) | Self::Over(_) => {
+                    return last;
+                }
             }
         }
         match verdicts.iter().all(|verdict| *verdict == Verdict::Taken) {

@@ -206,6 +206,7 @@ impl Desk {
     ) -> io::Result<Option<(Trouble, Option<Duration>)>> {
         match answer {
             Answer::Taken { .. } => self.taken(batch.len(), usual),
+            Answer::Partly { refused, why } => self.part_taken(batch.len(), refused, &why, usual),
             Answer::Later { trouble, after } => return Ok(Some((trouble, after))),
             Answer::Over(why) => return Err(io::Error::other(why)),
             Answer::Refused(why) | Answer::TooLarge(why) => match batch {
@@ -244,6 +245,17 @@ impl Desk {
         self.store.forget(records);
         self.inlet.written(records);
         self.most.records = (self.most.records * 2).min(usual.records);
+    }
+
+    /// All but some of which the backend does not tell which they are: no dead letter can be written.
+    fn part_taken(&mut self, records: usize, refused: usize, why: &str, usual: Most) {
+        let name = self.inlet.name();
+        log::warn!(
+            "{name}: refused {refused} of {records} for good, and does not tell which: {why}"
+        );
+        self.inlet.refused(refused);
+        self.store.forget(refused);
+        self.taken(records - refused, usual);
     }
 
     fn bury(&mut self, record: &Record, why: &str) {

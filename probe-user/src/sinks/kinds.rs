@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file};
+use super::{Backend, Policy, file, kafka, nats, otlp};
 use crate::config::{
     sinks::{BatchConfig, FilterConfig},
     spool::SinkSpoolConfig,
@@ -90,4 +90,10 @@ macro_rules! kinds {
 kinds! {
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
+    /// A topic of Kafka, or of what speaks its protocol.
+    kafka: kafka::config::KafkaConfig,
+    /// NATS JetStream.
+    nats: nats::config::NatsConfig,
+    /// OpenTelemetry logs, by OTLP.
+    otlp: otlp::config::OtlpConfig,
 }

@@ -18,7 +18,6 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::runtime;
 
 use crate::{
     config::{Config, sinks::SinksConfig, spool::SpoolConfig},
@@ -34,13 +33,17 @@ mod deliver;
 mod episode;
 pub mod file;
 pub mod filter;
+pub mod kafka;
 pub mod kinds;
 mod lines;
+pub mod nats;
 mod node;
+pub mod otlp;
 mod outlets;
 mod pauses;
 pub mod queue;
 pub mod record;
+pub mod runtime;
 pub mod spool;
 pub mod stdout;
 pub mod store;
@@ -184,8 +187,7 @@ impl Sinks {
         let Plan { name, part, filter, patient, policy, spool, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(failed)?;
+        let runtime = runtime::of(backend.looks_up()).map_err(failed)?;
         let dead = Dead::new(name, spool.as_ref().map(|(dir, _)| dir.as_path()), metrics);
         let store: Box<dyn Store> = match spool {
             Some((dir, limits)) => {

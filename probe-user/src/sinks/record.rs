@@ -39,6 +39,19 @@ pub struct Meta {
     pub summary: String,
 }
 
+impl Meta {
+    /// What a message broker shows of a record beside its JSON, by name.
+    #[must_use]
+    pub fn labels(&self) -> [(&'static str, &str); 4] {
+        let kind = match self.kind {
+            Kind::Finding => "finding",
+            Kind::Event => "event",
+        };
+        let severity = self.severity.name();
+        [("kind", kind), ("signal", &self.signal), ("rule", &self.rule), ("severity", severity)]
+    }
+}
+
 /// A record on its way to one or more sinks.
 #[derive(Debug)]
 pub struct Record {

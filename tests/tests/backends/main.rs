@@ -2,4 +2,7 @@
 //! installs the servers.
 
 mod file;
+mod kafka;
+mod nats;
+mod otlp;
 mod support;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::sinks::kinds::SinkConfig;
 
 fn error(text: &str) -> String {
     parse("n.toml", text).expect_err("must be refused").to_string()
@@ -17,6 +18,19 @@ fn empty_is_the_default_and_the_default_reads_back() {
 fn the_shipped_file_says_the_defaults() {
     let text = include_str!("../../../../deploy/nodeprobe.toml");
     assert_eq!(parse("nodeprobe.toml", text).unwrap(), Config::default());
+}
+
+/// What is commented out has no space behind its #.
+#[test]
+fn what_the_shipped_file_shows_commented_out_is_right_too() {
+    let text = include_str!("../../../../deploy/nodeprobe.toml");
+    let shown = |line: &str| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).is_some();
+    let lines = text.lines().map(|line| if shown(line) { &line[1..] } else { line });
+    let config = parse("nodeprobe.toml", &lines.collect::<Vec<_>>().join("\n")).unwrap();
+    let kinds: Vec<_> = config.sinks.0.values().flat_map(SinkConfig::kinds).collect();
+    for kind in ["kafka", "nats", "otlp"] {
+        assert!(kinds.contains(&kind), "no example of {kind}");
+    }
 }
 
 #[test]

@@ -237,7 +237,11 @@ fn inner(connector: Connector, version: Version) -> Inner {
         .build(connector)
 }
 
-fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Compresses what is sent.
+///
+/// # Errors
+/// None that is known of.
+pub fn gzip(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish()

@@ -70,9 +70,10 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> Vec<&'a (dyn Error + 'static)
 
 fn advice(error: &Tls) -> &'static str {
     match error {
-        Tls::InvalidCertificate(CertificateError::UnknownIssuer) => {
-            "; give the certificate of who signed it as tls.ca_file"
-        }
+        // The second is what a CA is refused for that was made anew under its old name.
+        Tls::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => "; give the certificate of who signed it as tls.ca_file",
         Tls::InvalidCertificate(
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "; set tls.server_name to a name that it has",

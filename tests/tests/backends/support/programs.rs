@@ -34,7 +34,8 @@ pub fn of_debian(path: &str) -> Result<Command> {
 
 /// A program of its own: `osmem-server`, `rotel-agent`, `noida-db`, `nats-server`, `victoria-logs`.
 pub fn program(name: &str) -> Result<Command> {
-    let program = root()?.join("programs").join(name);
+    let directory = if name == "victoria-logs" { name } else { "programs" };
+    let program = root()?.join(directory).join(name);
     ensure!(program.exists(), "{} is not there: run `cargo xtask backends`", program.display());
     Ok(Command::new(program))
 }

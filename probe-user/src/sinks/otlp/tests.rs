@@ -1,0 +1,4 @@
+mod answers;
+mod encoding;
+mod sending;
+mod stub;

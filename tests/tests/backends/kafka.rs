@@ -1,0 +1,119 @@
+//! The Kafka sink and a real server that speaks Kafka's protocol.
+
+use anyhow::{Context, Result, ensure};
+use rskafka::{
+    client::{Client, ClientBuilder, partition::UnknownTopicHandling},
+    record::Record,
+};
+use tokio::runtime;
+
+use crate::support::{
+    agent::{Agent, NODE},
+    capture::capture,
+    ids::{exactly, id_of_line, nothing_lost_nor_reordered},
+    programs,
+    server::{Server, Site, takes_connections},
+};
+
+const TOPIC: &str = "findings";
+const PARTITIONS: i32 = 3;
+
+fn server() -> Result<Server> {
+    let make = |site: &Site| {
+        let mut command = programs::program("noida-db")?;
+        command.args(["start", "--host", "127.0.0.1", "--only", "kafka", "--kafka-port"]);
+        command.arg(site.ports[0].to_string()).arg("--data-dir").arg(site.path("data"));
+        Ok(command)
+    };
+    Server::start("noida-db", 1, make, takes_connections)
+}
+
+fn agent(server: &Server) -> Result<Agent> {
+    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let broker = server.site().address(0);
+    Agent::new(&format!("{pauses}\n[sinks.test.kafka]\nbrokers = ['{broker}']\ntopic = '{TOPIC}'"))
+}
+
+/// Does something with a client of its own.
+fn with_client<T>(server: &Server, work: impl AsyncFnOnce(Client) -> Result<T>) -> Result<T> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+    let brokers = vec![server.site().address(0)];
+    runtime.block_on(async { work(ClientBuilder::new(brokers).build().await?).await })
+}
+
+fn make_topic(server: &Server) -> Result<()> {
+    with_client(server, async |client| {
+        Ok(client.controller_client()?.create_topic(TOPIC, PARTITIONS, 1, 5_000).await?)
+    })
+}
+
+/// All messages of the one partition that has some, in their order.
+fn messages(server: &Server) -> Result<Vec<Record>> {
+    with_client(server, async |client| {
+        let mut all = Vec::new();
+        for partition in 0..PARTITIONS {
+            let handling = UnknownTopicHandling::Error;
+            let partition = client.partition_client(TOPIC, partition, handling).await?;
+            let (mut offset, mut here) = (0, Vec::new());
+            loop {
+                let (more, end) = partition.fetch_records(offset, 0..1_000_000, 100).await?;
+                offset = more.last().map_or(offset, |last| last.offset + 1);
+                here.extend(more.into_iter().map(|more| more.record));
+                if offset >= end {
+                    break;
+                }
+            }
+            ensure!(all.is_empty() || here.is_empty(), "a node's records are in two partitions");
+            all.extend(here);
+        }
+        Ok(all)
+    })
+}
+
+fn ids(messages: &[Record]) -> Result<Vec<String>> {
+    let value = |message: &Record| message.value.clone().context("a message without a value");
+    messages.iter().map(|message| id_of_line(str::from_utf8(&value(message)?)?)).collect()
+}
+
+#[test]
+fn what_is_found_is_in_one_partition() -> Result<()> {
+    let server = server()?;
+    make_topic(&server)?;
+    let run = agent(&server)?.replay(&capture(20)?)?;
+    let messages = messages(&server)?;
+    let ids = ids(&messages)?;
+    exactly(&run.ids, &ids)?;
+    assert_eq!(run.ids, ids, "in their order");
+    for (message, id) in messages.iter().zip(&ids) {
+        assert_eq!(message.key.as_deref(), Some(NODE.as_bytes()));
+        let header = |name| message.headers.get(name).map(Vec::as_slice);
+        assert_eq!(header("id"), Some(id.as_bytes()));
+        assert_eq!(header("rule"), Some(&b"fork-failures"[..]));
+        assert_eq!(header("signal"), Some(&b"fork"[..]));
+    }
+    Ok(())
+}
+
+#[test]
+fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
+    let mut server = server()?;
+    make_topic(&server)?;
+    let mut running = agent(&server)?.start(&capture(3_000)?)?;
+    running.finds(2_500)?;
+    server.kill()?;
+    running.says("Connection refused")?;
+    server.up()?;
+    let run = running.finish()?;
+    assert_eq!(run.ids.len(), 6_000);
+    nothing_lost_nor_reordered(&run.ids, &ids(&messages(&server)?)?)
+}
+
+#[test]
+fn a_topic_that_is_missing_is_waited_for() -> Result<()> {
+    let server = server()?;
+    let running = agent(&server)?.start(&capture(2_000)?)?;
+    running.says("there is no topic \"findings\"")?;
+    make_topic(&server)?;
+    let run = running.finish()?;
+    nothing_lost_nor_reordered(&run.ids, &ids(&messages(&server)?)?)
+}
