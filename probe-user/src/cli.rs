@@ -43,7 +43,7 @@ Examples:
   sudo nodeprobe run --listen none         no metrics endpoint
   curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs
   curl -s http://127.0.0.1:9477/readyz     what it sees, and what it does not
-  curl -s http://127.0.0.1:9477/livez      503 when a part of it that matters is stuck
+  curl -s http://127.0.0.1:9477/healthz    503 when a part of it that matters is stuck
 
 Under systemd (Type=notify) it tells READY and STATUS, and pings a watchdog (WatchdogSec=30s) while
 its loops turn.

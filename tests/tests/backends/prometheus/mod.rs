@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::{
     fd::OwnedFd,
-    net::{AddressFamily, SocketFlags, SocketType, netlink, socket_with},
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
     process::geteuid,
 };
 use serde_json::Value;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use super::support::{
     agent::Agent,
     http::{get, get_with},
-    programs::of_debian,
+    programs::{at_home, of_debian},
     server::Server,
     until,
 };
@@ -94,7 +94,7 @@ fn agent() -> Result<Server> {
 fn alertmanager() -> Result<Server> {
     let run = |site: &super::support::server::Site| {
         fs::write(site.path("a.yaml"), "route: {receiver: none}\nreceivers: [{name: none}]\n")?;
-        let mut command = of_debian("usr/bin/prometheus-alertmanager")?;
+        let mut command = at_home("usr/bin/prometheus-alertmanager")?;
         command.arg("--config.file").arg(site.path("a.yaml"));
         command.arg("--storage.path").arg(site.path("data"));
         command.args(["--cluster.listen-address=", "--web.listen-address", &site.address(0)]);
@@ -134,7 +134,7 @@ fn prometheus(agent: u16, alertmanager: u16) -> Result<Server> {
 fn leak() -> Result<Vec<OwnedFd>> {
     let open = |_| {
         let (kind, flags) = (SocketType::RAW, SocketFlags::CLOEXEC);
-        Ok(socket_with(AddressFamily::NETLINK, kind, flags, Some(netlink::ROUTE))?)
+        Ok(socket_with(AddressFamily::NETLINK, kind, flags, None)?)
     };
     (0..SOCKETS).map(open).collect()
 }
