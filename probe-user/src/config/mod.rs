@@ -15,6 +15,7 @@ pub mod rtnl;
 pub mod settings;
 pub mod sinks;
 pub mod span;
+pub mod spool;
 pub mod tc;
 
 pub use metrics::Listen;
@@ -26,6 +27,7 @@ pub struct Config {
     pub output: OutputConfig,
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
+    pub spool: spool::SpoolConfig,
     pub metrics: metrics::MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,

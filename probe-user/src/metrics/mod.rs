@@ -18,6 +18,7 @@ mod loops;
 mod observe;
 mod process;
 pub mod reload;
+pub mod spool;
 mod zero;
 
 use canary::CanaryMetrics;
@@ -25,6 +26,7 @@ use histograms::Histograms;
 use loops::Loops;
 use process::Process;
 use reload::ReloadMetrics;
+use spool::SpoolMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -60,6 +62,7 @@ pub struct Metrics {
     program_runs: IntCounterVec,
     map_bytes: IntGaugeVec,
     pub reload: ReloadMetrics,
+    pub spool: SpoolMetrics,
 }
 
 impl Metrics {
@@ -103,6 +106,7 @@ impl Metrics {
             program_runs: kernel::PROGRAM_RUNS.register(r)?,
             map_bytes: kernel::MAP_BYTES.register(r)?,
             reload: ReloadMetrics::new(r)?,
+            spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };
         let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;

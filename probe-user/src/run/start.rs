@@ -95,6 +95,7 @@ impl Agent {
         // It runs while the ring is read: each look tells when it was.
         let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
         announce(&coverage, &metrics, url.as_deref(), started);
+        sinks.gaps().for_each(|gap| say(&gap));
         Ok(Self {
             ebpf,
             _run_counts: config.metrics.bpf_stats.then(cost::count_runs).flatten(),
@@ -117,7 +118,7 @@ impl Agent {
 
     /// Tells whoever asks that the agent is ready: hooks are attached and the ring was drained once.
     pub fn tell_ready(&mut self) {
-        self.health.ready(ready::gaps(&self.coverage).collect());
+        self.health.ready(ready::gaps(&self.coverage).chain(self.sinks.gaps()).collect());
         if let Some(notifier) = &mut self.notifier {
             notifier.send(&Notify::Ready(&ready::status(&self.coverage)));
         }
