@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file, kafka, nats, otlp};
+use super::{Backend, Policy, file, journald, kafka, nats, otlp, syslog};
 use crate::config::sinks::{BatchConfig, FilterConfig};
 
 /// What a kind of sink is told of its surroundings.
@@ -75,10 +75,14 @@ macro_rules! kinds {
 kinds! {
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
+    /// Entries of the journal of systemd.
+    journald: journald::config::JournaldConfig,
     /// A topic of Kafka, or of what speaks its protocol.
     kafka: kafka::config::KafkaConfig,
     /// NATS JetStream.
     nats: nats::config::NatsConfig,
     /// OpenTelemetry logs, by OTLP.
     otlp: otlp::config::OtlpConfig,
+    /// Messages of RFC 5424 to a syslog server.
+    syslog: syslog::config::SyslogConfig,
 }

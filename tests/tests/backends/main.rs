@@ -2,7 +2,9 @@
 //! installs the servers.
 
 mod file;
+mod journald;
 mod kafka;
 mod nats;
 mod otlp;
 mod support;
+mod syslog;
