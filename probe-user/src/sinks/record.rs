@@ -21,6 +21,17 @@ pub enum Kind {
     Event,
 }
 
+impl Kind {
+    /// The kind as a label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finding => "finding",
+            Self::Event => "event",
+        }
+    }
+}
+
 /// What every backend files a record by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
