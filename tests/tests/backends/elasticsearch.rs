@@ -25,7 +25,7 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     let url = format!("http://{}", server.site().address(0));
     Agent::new(&format!("{pauses}\n[sinks.test.elasticsearch]\nurl = '{url}'\n{more}"))
 }
@@ -78,7 +78,8 @@ fn what_is_sent_again_is_there_once() -> Result<()> {
 fn a_server_that_comes_late_gets_all() -> Result<()> {
     let mut server = server()?;
     server.down()?;
-    let running = agent(&server, "")?.start(&capture(2_000)?)?;
+    let agent = agent(&server, "")?;
+    let running = agent.start(&capture(2_000)?)?;
     running.says("Connection refused")?;
     server.up()?;
     let run = running.finish()?;

@@ -26,7 +26,7 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     // It has the API below a path of its own.
     let url = format!("http://{}/insert", server.site().address(0));
     Agent::new(&format!("{pauses}\n[sinks.test.loki]\nurl = '{url}'\n{more}"))
@@ -77,7 +77,8 @@ fn what_is_found_is_found_by_its_labels() -> Result<()> {
 fn a_server_that_comes_late_gets_all() -> Result<()> {
     let mut server = server()?;
     server.down()?;
-    let running = agent(&server, "")?.start(&capture(2_000)?)?;
+    let agent = agent(&server, "")?;
+    let running = agent.start(&capture(2_000)?)?;
     running.says("Connection refused")?;
     server.up()?;
     let run = running.finish()?;
