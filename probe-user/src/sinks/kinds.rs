@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Backend, Policy, alertmanager, elasticsearch, file, kafka, loki, nats, otlp, webhook};
-use crate::config::sinks::{BatchConfig, FilterConfig};
+use crate::config::{
+    sinks::{BatchConfig, FilterConfig},
+    spool::SinkSpoolConfig,
+};
 
 /// What a kind of sink is told of its surroundings.
 #[derive(Clone, Debug)]
@@ -18,6 +21,10 @@ pub struct Site {
 pub trait Kind: Clone + DeserializeOwned + Serialize {
     /// How it goes about it where nothing else is configured.
     const POLICY: Policy;
+
+    /// Whether its findings are written to a spool if nothing else is configured: where the other side
+    /// is another machine, which can be away.
+    const SPOOLED: bool = true;
 
     /// Opens it. Whether the other side is there is not asked yet.
     ///
@@ -37,6 +44,7 @@ macro_rules! kinds {
         pub struct SinkConfig {
             pub filter: FilterConfig,
             pub batch: BatchConfig,
+            pub spool: SinkSpoolConfig,
             $(
                 $(#[doc = $help])+
                 #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,6 +66,13 @@ macro_rules! kinds {
             pub fn policy(&self) -> Option<Policy> {
                 $(if self.$name.is_some() { return Some(self.batch.over(<$config as Kind>::POLICY)); })+
                 None
+            }
+
+            /// Whether it has a spool.
+            #[must_use]
+            pub fn is_spooled(&self) -> bool {
+                let usual = false $(|| (self.$name.is_some() && <$config as Kind>::SPOOLED))+;
+                self.spool.enabled.unwrap_or(usual)
             }
 
             /// Opens it.

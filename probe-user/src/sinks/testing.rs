@@ -7,15 +7,40 @@ use std::sync::{
 
 use tokio::runtime::{self, Runtime};
 
-use super::{Answer, Backend, Kind, Sinks, call, kinds::Site, record::Record};
+use super::{
+    Answer, Backend, Sinks, call,
+    filter::Filter,
+    kinds::Site,
+    record::{Kind, Record},
+};
 use crate::{
     enrich::subject::{Container, Parent, Pod, Process},
-    findings::{Finding, Interface, testing::finding},
+    findings::{self, Finding, Interface, testing::finding},
     metrics::Metrics,
     supervise::{End, Part, Supervisor},
 };
 
 pub const PART: Part = Part { name: "sink-test", end: End::Never, help: "", turns: None };
+
+/// A record whose id is its number, with so many bytes of JSON.
+pub fn record(number: usize, bytes: usize) -> Arc<Record> {
+    let mut meta = Record::of_finding(findings::testing::finding()).meta;
+    meta.id = number.to_string();
+    Arc::new(Record::of_json(meta, format!("{{\"n\":\"{}\"}}", "x".repeat(bytes))))
+}
+
+/// The same, but an event.
+pub fn event(number: usize, bytes: usize) -> Arc<Record> {
+    let finding = record(number, bytes);
+    let mut meta = finding.meta.clone();
+    meta.kind = Kind::Event;
+    Arc::new(Record::of_json(meta, finding.json().to_owned()))
+}
+
+/// The numbers of records.
+pub fn numbers<'a>(records: impl IntoIterator<Item = &'a Arc<Record>>) -> Vec<usize> {
+    records.into_iter().map(|record| record.meta.id.parse().unwrap()).collect()
+}
 
 /// A sink called "test" that keeps what it gets.
 pub fn keeping(patient: bool, metrics: &Arc<Metrics>) -> (Sinks, Receiver<Finding>) {
@@ -69,7 +94,7 @@ pub struct Bench {
 
 impl Bench {
     /// One with these settings (TOML), on node `node-1`.
-    pub fn new<K: Kind>(settings: &str) -> Result<Self, String> {
+    pub fn new<K: super::Kind>(settings: &str) -> Result<Self, String> {
         let config: K = toml::from_str(settings).map_err(|error| error.message().to_owned())?;
         let backend = config.open(&Site { sink: "test", node: "node-1".into() })?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -81,4 +106,21 @@ impl Bench {
         let batch: Vec<_> = batch.into_iter().map(Arc::new).collect();
         self.runtime.block_on(self.backend.send(&batch))
     }
+}
+
+/// A sink called "test" that keeps the JSON of what its filter lets through.
+pub fn telling(
+    filter: Filter,
+    patient: bool,
+    metrics: &Arc<Metrics>,
+) -> (Sinks, Receiver<serde_json::Value>) {
+    let (keep, kept) = channel();
+    let plan = call::plan("test", PART, move |record| {
+        keep.send(serde_json::from_str(record.json()).unwrap()).unwrap();
+        Answer::taken()
+    });
+    let mut sinks = Sinks::default();
+    let mut supervisor = Supervisor::new(Arc::clone(metrics));
+    sinks.start(super::Plan { filter, patient, ..plan }, metrics, &mut supervisor).unwrap();
+    (sinks, kept)
 }

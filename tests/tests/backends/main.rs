@@ -3,9 +3,13 @@
 
 mod alertmanager;
 mod elasticsearch;
+mod delivery;
 mod file;
 mod kafka;
 mod loki;
 mod nats;
 mod otlp;
+mod prometheus;
+mod spool;
+mod sides;
 mod support;
