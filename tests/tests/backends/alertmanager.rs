@@ -59,7 +59,7 @@ fn server(webhook: u16) -> Result<Server> {
              receivers:\n- name: test\n  webhook_configs:\n  - {{url: 'http://127.0.0.1:{webhook}/', send_resolved: true}}\n"
         );
         fs::write(site.path("alertmanager.yml"), config)?;
-        let mut command = programs::of_debian("usr/bin/prometheus-alertmanager")?;
+        let mut command = programs::at_home("usr/bin/prometheus-alertmanager")?;
         command.arg("--config.file").arg(site.path("alertmanager.yml"));
         command.arg("--storage.path").arg(site.path("data"));
         command.arg(format!("--web.listen-address={}", site.address(0)));

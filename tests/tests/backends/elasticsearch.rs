@@ -73,16 +73,3 @@ fn what_is_sent_again_is_there_once() -> Result<()> {
     assert_eq!(agent.replay(&capture)?.ids, run.ids);
     exactly(&run.ids, &ids(&documents(&server, run.ids.len())?))
 }
-
-#[test]
-fn a_server_that_comes_late_gets_all() -> Result<()> {
-    let mut server = server()?;
-    server.down()?;
-    let agent = agent(&server, "")?;
-    let running = agent.start(&capture(2_000)?)?;
-    running.says("Connection refused")?;
-    server.up()?;
-    let run = running.finish()?;
-    assert_eq!(run.ids.len(), 4_000);
-    exactly(&run.ids, &ids(&documents(&server, run.ids.len())?))
-}

@@ -72,16 +72,3 @@ fn what_is_found_is_found_by_its_labels() -> Result<()> {
     }
     Ok(())
 }
-
-#[test]
-fn a_server_that_comes_late_gets_all() -> Result<()> {
-    let mut server = server()?;
-    server.down()?;
-    let agent = agent(&server, "")?;
-    let running = agent.start(&capture(2_000)?)?;
-    running.says("Connection refused")?;
-    server.up()?;
-    let run = running.finish()?;
-    assert_eq!(run.ids.len(), 4_000);
-    exactly(&run.ids, &ids(&lines(&server, "*", run.ids.len())?)?)
-}
