@@ -70,8 +70,9 @@ use queue::queue;
 use spool::{Limits, Spool, Teller};
 use store::{Memory, Store};
 
-/// Stack of a sink's thread (bytes).
-const STACK: usize = 256 * 1024;
+/// Stack of a sink's thread (bytes). What makes gzip has large tables, which are built there; what is not
+/// touched costs nothing.
+const STACK: usize = 1024 * 1024;
 
 /// A sink that is configured. One that waits for its backend is not stuck.
 const PART: Part = Part {

@@ -2,8 +2,8 @@
 //! installs the servers.
 
 mod alertmanager;
-mod elasticsearch;
 mod delivery;
+mod elasticsearch;
 mod file;
 mod journald;
 mod kafka;
@@ -11,7 +11,7 @@ mod loki;
 mod nats;
 mod otlp;
 mod prometheus;
-mod spool;
 mod sides;
+mod spool;
 mod support;
 mod syslog;
