@@ -13,6 +13,7 @@ mod errno;
 pub mod event;
 pub mod explain;
 pub mod findings;
+mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod kernel;

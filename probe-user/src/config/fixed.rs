@@ -26,6 +26,7 @@ macro_rules! fixed {
 // findings are not here.
 fixed! {
     output,
+    spool,
     metrics,
     canary,
     enrich,
@@ -75,7 +76,7 @@ pub fn changed(old: &Config, new: &Config) -> Vec<String> {
             names
         }};
     }
-    of!(output, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd)
+    of!(output, spool, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod kernel;
 mod node;
 mod pipeline;
 mod program;
+mod spool;
 
 /// Something that takes any bytes, and must neither panic, nor hang, nor ask for much memory.
 pub struct Target {
@@ -30,6 +31,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "cgroup_path", bytes: "the path of a cgroup", run: node::cgroup_path },
     Target { name: "identity_files", bytes: "a container's state", run: node::identity_files },
     Target { name: "config", bytes: "a configuration file", run: node::config },
+    Target { name: "spool", bytes: "a file of the spool", run: spool::segment },
     Target { name: "program", bytes: "an executable", run: program::executable },
 ];
 

@@ -15,12 +15,13 @@ use crate::{
         BootNs, CgroupTasks, Context, Event, Fact, FdRound, LimitedCgroups, NodeFiles, NodeTasks,
         ProcessFds,
     },
+    frame,
     metrics::Metrics,
     pipeline::Pipeline,
     replay,
     signals::SIGNALS,
     sinks::Outlets,
-    source::capture::{Preamble, frame, head, records},
+    source::capture::{Preamble, head, records},
 };
 
 /// Longest record (bytes); the kernel's are shorter.
@@ -34,13 +35,17 @@ static METRICS: LazyLock<Option<Arc<Metrics>>> =
 pub fn capture(bytes: &[u8]) {
     play(bytes);
     let mut file = head(&Preamble { records: records(), ..Preamble::default() });
-    let mut rest = bytes;
-    while let Some((length, after)) = rest.split_first() {
-        let (content, after) = after.split_at(after.len().min((*length).into()));
-        frame::append(&mut file, |to| to.extend_from_slice(content));
-        rest = after;
-    }
+    append_frames(&mut file, bytes);
     play(&file);
+}
+
+/// Appends frames, whose contents are the bytes with a length before each.
+pub fn append_frames(file: &mut Vec<u8>, mut bytes: &[u8]) {
+    while let Some((length, after)) = bytes.split_first() {
+        let (content, after) = after.split_at(after.len().min((*length).into()));
+        frame::append(file, |to| to.extend_from_slice(content));
+        bytes = after;
+    }
 }
 
 fn play(file: &[u8]) {

@@ -1,24 +1,32 @@
 //! The agent's metrics. Every label comes from a registry of the program, so none can grow without
 //! bound, whatever a node does.
 
-use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
+};
 
 use crate::{decode::DecodeError, findings::Severity, source::capture::Captured};
 
+pub mod access;
 mod canary;
 pub mod catalog;
 mod door;
+mod guests;
 mod histograms;
 pub mod http;
 mod loops;
 mod observe;
+mod process;
 pub mod reload;
+pub mod spool;
 mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
+use process::Process;
 use reload::ReloadMetrics;
+use spool::SpoolMetrics;
 
 /// Everything the agent counts.
 pub struct Metrics {
@@ -49,7 +57,12 @@ pub struct Metrics {
     pub histograms: Histograms,
     pub loops: Loops,
     pub canary: CanaryMetrics,
+    process: Process,
+    program_seconds: CounterVec,
+    program_runs: IntCounterVec,
+    map_bytes: IntGaugeVec,
     pub reload: ReloadMetrics,
+    pub spool: SpoolMetrics,
 }
 
 impl Metrics {
@@ -88,7 +101,12 @@ impl Metrics {
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
+            process: Process::new(r)?,
+            program_seconds: kernel::PROGRAM_SECONDS.register(r)?,
+            program_runs: kernel::PROGRAM_RUNS.register(r)?,
+            map_bytes: kernel::MAP_BYTES.register(r)?,
             reload: ReloadMetrics::new(r)?,
+            spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };
         let info: IntGaugeVec = agent::BUILD_INFO.register(r)?;

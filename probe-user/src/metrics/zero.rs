@@ -5,6 +5,7 @@ use probe_common::counter;
 use super::{
     Metrics,
     observe::{BOOK, OUTCOMES_OF_EVENTS},
+    spool::{DEAD, SpoolMeters},
 };
 use crate::{
     decode::DecodeError,
@@ -23,9 +24,23 @@ impl Metrics {
         for outcome in OUTCOMES {
             self.sink_records.with_label_values(&[sink, outcome]);
         }
+        for outcome in DEAD {
+            self.spool.dead.with_label_values(&[sink, outcome]);
+        }
         for reason in Reason::ALL {
             self.sink_failures.with_label_values(&[sink, reason.label()]);
         }
+    }
+
+    /// Makes the series of a sink's spool.
+    #[must_use]
+    pub fn register_spool(&self, sink: &str) -> SpoolMeters {
+        self.spool.of(sink)
+    }
+
+    /// Drops the series of a sink's spool.
+    pub fn forget_spool(&self, sink: &str) {
+        self.spool.forget(sink);
     }
 
     /// Drops the series of a sink that is no more. That one is not there is no failure.
@@ -37,6 +52,10 @@ impl Metrics {
             let _ = self.sink_failures.remove_label_values(&[sink, reason.label()]);
         }
         let _ = self.histograms.sink_seconds.remove_label_values(&[sink]);
+        for outcome in DEAD {
+            let _ = self.spool.dead.remove_label_values(&[sink, outcome]);
+        }
+        self.forget_spool(sink);
     }
 
     pub(super) fn start_at_zero(&self) {

@@ -3,6 +3,7 @@
 mod attach;
 pub mod choice;
 pub mod classify;
+pub mod cost;
 pub mod counters;
 pub mod coverage;
 pub mod ground;

@@ -1,16 +1,14 @@
 //! What the agent says when it is ready: what it sees, and what it does not.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{probe::coverage::Coverage, signals::SIGNALS};
 
 /// One line that begins with `ready`, then one for each gap, then what can be done about the gaps.
 #[must_use]
-pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration) -> Vec<String> {
-    let metrics = metrics.map_or_else(
-        || "no metrics endpoint".into(),
-        |address| format!("metrics on http://{address}/metrics"),
-    );
+pub fn lines(coverage: &[Coverage], metrics: Option<&str>, took: Duration) -> Vec<String> {
+    let metrics =
+        metrics.map_or_else(|| "no metrics endpoint".into(), |url| format!("metrics on {url}"));
     let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), rungs(coverage));
     let blind = coverage.iter().all(|covered| covered.rung.is_none());
     let blind = blind.then(|| {

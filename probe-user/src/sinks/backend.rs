@@ -59,7 +59,7 @@ impl Answer {
             last = hand_over(record);
             match &last {
                 Self::Taken { .. } => verdicts.push(Verdict::Taken),
-                Self::Refused(why) | Self::TooLarge(why) => {
+                Self::Refused(why) | Self::TooLarge(why) | Self::Partly { why, .. } => {
                     verdicts.push(Verdict::Refused(why.clone()));
                 }
                 Self::Later { trouble, .. } if !verdicts.is_empty() => {

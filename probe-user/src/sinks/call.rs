@@ -28,7 +28,15 @@ pub fn plan(
     work: impl FnMut(&Record) -> Answer + Send + 'static,
 ) -> Plan {
     let backend = Box::new(Call(work));
-    Plan { name, part, filter: Filter::default(), patient: false, policy: POLICY, backend }
+    Plan {
+        name,
+        part,
+        filter: Filter::default(),
+        patient: false,
+        policy: POLICY,
+        spool: None,
+        backend,
+    }
 }
 
 struct Call<F>(F);

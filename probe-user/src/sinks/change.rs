@@ -63,8 +63,8 @@ impl Sinks {
             .iter()
             .filter(|(name, _)| change.added.contains(name) || change.changed.contains(name));
         for (name, sink) in begin {
-            let started =
-                Plan::of(name, sink, false).and_then(|plan| fresh.start(plan, metrics, supervisor));
+            let started = Plan::of(name, sink, &self.spool, false)
+                .and_then(|plan| fresh.start(plan, metrics, supervisor));
             if let Err(error) = started {
                 self.dismiss(std::mem::take(&mut fresh.running));
                 return Err(error);

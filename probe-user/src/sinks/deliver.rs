@@ -1,6 +1,6 @@
 //! The loop of a sink: takes records in, hands them over in batches, waits out what passes.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{future::pending, io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -11,7 +11,7 @@ use super::{
     pauses::Pauses,
     queue::Inlet,
     record::Record,
-    store::{Most, Store},
+    store::{Most, News, Store},
 };
 
 /// How a sink goes about it.
@@ -29,6 +29,18 @@ pub struct Policy {
     pub longest_pause: Duration,
     /// Time for what still waits when the agent ends.
     pub last_words: Duration,
+}
+
+impl Policy {
+    /// For what is across a network, and takes many records at once.
+    pub const NETWORK: Self = Self {
+        most: Most { records: 500, bytes: 1024 * 1024 },
+        linger: Duration::from_secs(1),
+        timeout: Duration::from_secs(30),
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(60),
+        last_words: Duration::from_secs(5),
+    };
 }
 
 /// A sink at work, on its own thread.
@@ -50,6 +62,7 @@ impl Delivery {
         let mut pauses = Pauses::new(policy.first_pause, policy.longest_pause);
         let (most, last_words, episode) = (policy.most, policy.last_words, Episode::default());
         let mut desk = Desk { store, dead, inlet, closed: None, last_words, most, episode };
+        desk.tend();
         loop {
             if !desk.have_some().await {
                 return Ok(());
@@ -58,8 +71,12 @@ impl Delivery {
                 backend.reopen();
                 continue;
             }
+            if desk.is_out_of_time() {
+                return desk.give_up();
+            }
             desk.gather(policy.linger, policy.most).await;
             let batch = desk.store.batch(desk.most);
+            desk.note();
             if batch.is_empty() {
                 continue;
             }
@@ -111,8 +128,13 @@ impl Desk {
                 return false;
             }
             self.inlet.beat.rest();
-            if let Some(next) = self.inlet.next_or_reopen().await {
-                self.take_in(next);
+            tokio::select! {
+                next = self.inlet.next_or_reopen() => {
+                    if let Some(next) = next {
+                        self.take_in(next);
+                    }
+                }
+                () = reached(self.store.due()) => self.tend(),
             }
         }
         self.inlet.beat.turn();
@@ -126,6 +148,7 @@ impl Desk {
         while !enough(self) && self.store.has_room() {
             tokio::select! {
                 next = self.inlet.next() => self.take_in(next),
+                () = reached(self.store.due()) => self.tend(),
                 () = sleep_until(until) => return,
             }
         }
@@ -144,7 +167,20 @@ impl Desk {
             self.store.push(record);
         }
         self.store.settle();
-        self.inlet.expired(self.store.take_expired());
+        self.note();
+    }
+
+    /// Does what is due in the store.
+    fn tend(&mut self) {
+        self.store.tend();
+        self.note();
+    }
+
+    /// Counts what happened in the store.
+    fn note(&mut self) {
+        let News { resumed, expired } = self.store.take_news();
+        self.inlet.resumed(resumed);
+        self.inlet.expired(expired);
     }
 
     /// Takes records in while something else is waited for; `None` when the agent ends before that.
@@ -152,15 +188,25 @@ impl Desk {
         let mut work = pin!(work);
         loop {
             let open = self.closed.is_none();
-            let until = self.closed.unwrap_or_else(Instant::now) + self.last_words;
+            let until = self.deadline().unwrap_or_else(Instant::now);
             self.inlet.beat.turn();
             tokio::select! {
                 biased;
                 done = &mut work => return Some(done),
+                () = reached(self.store.due()) => self.tend(),
                 next = self.inlet.next(), if open && self.store.has_room() => self.take_in(next),
                 () = sleep_until(until), if !open => return None,
             }
         }
+    }
+
+    /// When what still waits is given up, once the queue is closed.
+    fn deadline(&self) -> Option<Instant> {
+        self.closed.map(|closed| closed + self.last_words)
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// Forgets what the backend has or never wants. Returns why the rest has to be tried again.
@@ -225,19 +271,33 @@ impl Desk {
     }
 
     fn bury(&mut self, record: &Record, why: &str) {
-        self.dead.bury(self.inlet.name(), record, why);
+        self.dead.bury(record, why);
         self.store.forget(1);
         self.inlet.refused(1);
     }
 
     /// The agent ends and the backend did not take all.
-    fn give_up(self) -> io::Result<()> {
-        let waiting = self.inlet.waiting();
-        let name = self.inlet.name();
-        if self.store.outlives() {
-            log::warn!("{name}: {waiting} records wait in the spool for the next start");
+    fn give_up(mut self) -> io::Result<()> {
+        self.store.settle();
+        let (name, lost) = (self.inlet.name(), self.store.perishable());
+        let kept = self.store.waiting().saturating_sub(lost);
+        if kept > 0 {
+            log::warn!("{name}: {kept} records wait in the spool for the next start");
+        }
+        if lost == 0 {
             return Ok(());
         }
-        Err(io::Error::other(format!("it takes nothing; {waiting} records are lost")))
+        Err(io::Error::other(format!("it takes nothing; {lost} records are lost")))
     }
 }
+
+/// Waits until then, or for ever.
+async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

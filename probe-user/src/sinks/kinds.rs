@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file, kafka, nats, otlp};
-use crate::config::sinks::{BatchConfig, FilterConfig};
+use super::{Backend, Policy, alertmanager, elasticsearch, file, kafka, loki, nats, otlp, webhook};
+use crate::config::{
+    sinks::{BatchConfig, FilterConfig},
+    spool::SinkSpoolConfig,
+};
 
 /// What a kind of sink is told of its surroundings.
 #[derive(Clone, Debug)]
@@ -18,6 +21,10 @@ pub struct Site {
 pub trait Kind: Clone + DeserializeOwned + Serialize {
     /// How it goes about it where nothing else is configured.
     const POLICY: Policy;
+
+    /// Whether its findings are written to a spool if nothing else is configured: where the other side
+    /// is another machine, which can be away.
+    const SPOOLED: bool = true;
 
     /// Opens it. Whether the other side is there is not asked yet.
     ///
@@ -37,6 +44,7 @@ macro_rules! kinds {
         pub struct SinkConfig {
             pub filter: FilterConfig,
             pub batch: BatchConfig,
+            pub spool: SinkSpoolConfig,
             $(
                 $(#[doc = $help])+
                 #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,6 +68,13 @@ macro_rules! kinds {
                 None
             }
 
+            /// Whether it has a spool.
+            #[must_use]
+            pub fn is_spooled(&self) -> bool {
+                let usual = false $(|| (self.$name.is_some() && <$config as Kind>::SPOOLED))+;
+                self.spool.enabled.unwrap_or(usual)
+            }
+
             /// Opens it.
             ///
             /// # Errors
@@ -73,12 +88,20 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Alerts, by the API of Alertmanager.
+    alertmanager: alertmanager::config::AlertmanagerConfig,
+    /// Documents of Elasticsearch or OpenSearch, by their bulk API.
+    elasticsearch: elasticsearch::config::ElasticsearchConfig,
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
     /// A topic of Kafka, or of what speaks its protocol.
     kafka: kafka::config::KafkaConfig,
+    /// Log lines, by the push API of Loki.
+    loki: loki::config::LokiConfig,
     /// NATS JetStream.
     nats: nats::config::NatsConfig,
     /// OpenTelemetry logs, by OTLP.
     otlp: otlp::config::OtlpConfig,
+    /// JSON by HTTP POST.
+    webhook: webhook::config::WebhookConfig,
 }

@@ -11,6 +11,7 @@
 use std::{
     collections::BTreeSet,
     io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -19,22 +20,27 @@ use std::{
 use thiserror::Error;
 
 use crate::{
-    config::{Config, sinks::SinksConfig},
+    config::{Config, sinks::SinksConfig, spool::SpoolConfig},
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
+pub mod alertmanager;
 pub mod backend;
 pub mod call;
 pub mod change;
 mod dead;
 mod deliver;
+pub mod elasticsearch;
 mod episode;
+mod facts;
 pub mod file;
 pub mod filter;
 pub mod kafka;
 pub mod kinds;
+mod labels;
 mod lines;
+pub mod loki;
 pub mod nats;
 mod node;
 pub mod otlp;
@@ -42,8 +48,10 @@ mod pauses;
 pub mod queue;
 pub mod record;
 mod runtime;
+pub mod spool;
 pub mod stdout;
 pub mod store;
+pub mod webhook;
 
 pub use backend::{Answer, Backend};
 use dead::Dead;
@@ -54,7 +62,8 @@ pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
 use queue::queue;
 pub use queue::{Outlet, Outlets};
-use store::Memory;
+use spool::{Limits, Spool, Teller};
+use store::{Memory, Store};
 
 /// Stack of a sink's thread (bytes), of which only what is used takes memory: gzip's state is made there
 /// before it is moved to the heap, a quarter of a MiB without optimization.
@@ -111,6 +120,8 @@ pub struct Plan {
     /// Whether who finds something waits for room: for a source that can wait too.
     pub patient: bool,
     pub policy: Policy,
+    /// The directory of its spool, if it is to have one.
+    pub spool: Option<(PathBuf, Limits)>,
     pub backend: Box<dyn Backend>,
 }
 
@@ -118,6 +129,10 @@ pub struct Plan {
 #[derive(Default)]
 pub struct Sinks {
     pub outlets: Outlets,
+    /// Sinks that were to have a spool at the start, and why it could not be used.
+    unspooled: Vec<(&'static str, String)>,
+    /// Where spools are.
+    spool: SpoolConfig,
     /// What the configured ones are.
     config: SinksConfig,
     running: Vec<Running>,
@@ -157,10 +172,11 @@ impl Sinks {
             sinks.start(plan, metrics, supervisor)?;
         }
         for (name, sink) in &config.sinks.0 {
-            let plan = Plan::of(name, sink, patient)?;
+            let plan = Plan::of(name, sink, &config.spool, patient)?;
             sinks.start(plan, metrics, supervisor)?;
         }
         sinks.config = config.sinks.clone();
+        sinks.spool = config.spool.clone();
         Ok(sinks)
     }
 
@@ -174,19 +190,40 @@ impl Sinks {
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<(), StartError> {
-        let Plan { name, part, filter, patient, policy, backend } = plan;
+        let Plan { name, part, filter, patient, policy, spool, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
         let runtime = runtime::of(backend.looks_up()).map_err(failed)?;
-        let store = Box::new(Memory::new(policy.most));
+        let dead = Dead::new(name, spool.as_ref().map(|(dir, _)| dir.as_path()), metrics);
+        let store: Box<dyn Store> = match spool {
+            Some((dir, limits)) => {
+                let teller = Teller::new(name, dir.clone(), metrics.register_spool(name));
+                let spool = Spool::open(dir, limits, teller);
+                self.unspooled.extend(spool.trouble().map(|why| (name, why.to_owned())));
+                Box::new(spool)
+            }
+            None => {
+                metrics.forget_spool(name);
+                Box::new(Memory::new(policy.most))
+            }
+        };
         let thread = supervisor.thread(part, STACK, move |beat| {
             let inlet = inlet.beating(beat.clone());
-            runtime.block_on(Delivery { backend, store, dead: Dead, policy, inlet }.run())
+            runtime.block_on(Delivery { backend, store, dead, policy, inlet }.run())
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
         self.outlets.0.push(outlet);
         Ok(())
+    }
+
+    /// A line for each sink that was to have a spool and has none.
+    pub fn gaps(&self) -> impl Iterator<Item = String> {
+        self.unspooled.iter().map(|(sink, why)| {
+            format!(
+                "not spooled: {sink}: its findings wait in memory, and end with the agent ({why})"
+            )
+        })
     }
 
     /// Closes every queue, waits for what is in them but at most `patience`, and tells how each sink
@@ -216,14 +253,21 @@ impl Plan {
     ///
     /// # Errors
     /// What is wrong with its settings.
-    pub fn of(name: &str, config: &SinkConfig, patient: bool) -> Result<Self, StartError> {
+    pub fn of(
+        name: &str,
+        config: &SinkConfig,
+        spool: &SpoolConfig,
+        patient: bool,
+    ) -> Result<Self, StartError> {
         let wrong = |why| StartError::Open { sink: name.into(), why };
         let name = intern(name);
         let site = Site { sink: name, node: node::name() };
         let backend = config.open(&site).map_err(wrong)?;
         let policy = config.policy().ok_or_else(|| wrong("it has no kind".into()))?;
         let part = Part { name: intern(&format!("sink-{name}")), ..PART };
-        Ok(Self { name, part, filter: config.filter.filter(), patient, policy, backend })
+        let spool = config.is_spooled().then(|| (spool.of(name), Limits::from(&config.spool)));
+        let filter = config.filter.filter();
+        Ok(Self { name, part, filter, patient, policy, spool, backend })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::record::Record;
 
 /// Most of one batch.
@@ -31,16 +33,33 @@ pub trait Store: Send {
     /// Forgets the oldest records: they are taken, or written down elsewhere.
     fn forget(&mut self, records: usize);
 
-    /// Records given up since it was last asked: the oldest, for want of room or for their age.
-    fn take_expired(&mut self) -> usize {
-        0
+    /// What happened to its records since it was last asked.
+    fn take_news(&mut self) -> News {
+        News::default()
+    }
+
+    /// Does what is due with time.
+    fn tend(&mut self) {}
+
+    /// When something is due next, if anything is.
+    fn due(&self) -> Option<Instant> {
+        None
     }
 
     /// Records that wait.
     fn waiting(&self) -> usize;
 
-    /// Whether what waits is still there after the end of the process.
-    fn outlives(&self) -> bool;
+    /// Of those that wait, what would be missed after the end of the process.
+    fn perishable(&self) -> usize;
+}
+
+/// What happened to a store's records without anybody's doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Records that an earlier process left.
+    pub resumed: usize,
+    /// Records given up: the oldest, for want of room or for their age, and what cannot be read.
+    pub expired: usize,
 }
 
 /// A batch in memory, for what can be lost with the process. The rest waits in the queue.
@@ -81,8 +100,8 @@ impl Store for Memory {
         self.records.len()
     }
 
-    fn outlives(&self) -> bool {
-        false
+    fn perishable(&self) -> usize {
+        self.records.len()
     }
 }
 

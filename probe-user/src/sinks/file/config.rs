@@ -43,6 +43,8 @@ impl Kind for FileConfig {
         last_words: Duration::from_secs(4),
     };
 
+    const SPOOLED: bool = false;
+
     fn open(&self, _: &Site) -> Result<Box<dyn Backend>, String> {
         Ok(Box::new(FileBackend::open(self.clone())?))
     }

@@ -70,7 +70,8 @@ pub fn plan(output: &OutputConfig, patient: bool) -> Option<Plan> {
         To::None => return None,
     };
     let backend = Box::new(StdoutBackend::new(output.format, fd));
-    Some(Plan { name, part, filter: Filter::default(), patient, policy: POLICY, backend })
+    let filter = Filter::default();
+    Some(Plan { name, part, filter, patient, policy: POLICY, spool: None, backend })
 }
 
 /// Standard output, or standard error.

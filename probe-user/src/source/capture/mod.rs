@@ -1,7 +1,7 @@
 //! Captures: all that goes into the pipeline, written to a file, from which the same pipeline can be
 //! run again. What the kernel told, what was there before, what was polled, and the time.
 //!
-//! A file is [`MAGIC`], a version and frames (`frame.rs`): a length, a checksum, and an [`Entry`]. The
+//! A file is [`MAGIC`], a version and frames ([`crate::frame`]): a length, a checksum, and an [`Entry`]. The
 //! first is the [`Preamble`]. Numbers are little-endian. An agent that is killed leaves a file that
 //! ends in the middle of a frame, which is fine; a frame that is damaged ends the replay.
 //!
@@ -14,8 +14,9 @@ use std::borrow::Cow;
 use probe_common::layout;
 use serde::{Deserialize, Serialize};
 
+use crate::frame;
+
 mod entry;
-pub(crate) mod frame;
 mod recorder;
 mod recording;
 

@@ -19,9 +19,10 @@ use std::{
 use rustc_hash::FxHashSet;
 use thiserror::Error;
 
-use super::{Entry, Moment, Preamble, entry, frame, head};
+use super::{Entry, Moment, Preamble, entry, head};
 use crate::{
     event::{BootNs, Event},
+    frame,
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, heartbeat::Heartbeat},
 };

@@ -4,11 +4,8 @@ use std::io::{self, Read};
 
 use thiserror::Error;
 
-use super::{
-    Entry, MAGIC, Preamble, VERSION,
-    frame::{self, Frame},
-    records,
-};
+use super::{Entry, MAGIC, Preamble, VERSION, records};
+use crate::frame::{self, Frame};
 
 /// Why a capture cannot be read, or not to its end.
 #[derive(Debug, Error)]

@@ -1,9 +1,10 @@
-use super::{frame::Frame, *};
+use super::*;
 use crate::{
     event::{
         CgroupTasks, Comm, Context, Event, Fact, FdKind, FdKinds, FdRound, Gap, HeldSockets,
         LimitedCgroups, NodeFiles, NodeTasks, ProcessFds,
     },
+    frame::Frame,
     signals::rtnl::{Party, Wait, WaitingNow},
     source::poll,
 };

@@ -1,4 +1,5 @@
-//! Frames: four bytes of length, four of a checksum over the length and what follows, then that.
+//! Frames of files that outlive a process: four bytes of length, four of a checksum over the length and
+//! what follows, then that.
 
 use std::io::{self, Read};
 
@@ -6,7 +7,7 @@ use std::io::{self, Read};
 pub const LONGEST: usize = 1024 * 1024;
 
 /// What a frame takes beside its content (bytes).
-const HEAD: usize = 8;
+pub const HEAD: usize = 8;
 
 /// Length and checksum.
 fn head([a, b, c, d, e, f, g, h]: &[u8; HEAD]) -> ([u8; 4], [u8; 4]) {
@@ -34,6 +35,22 @@ pub fn append(to: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> bool {
     let head = [length, checksum(length, content)];
     to.iter_mut().skip(begins).zip(head.as_flattened()).for_each(|(to, from)| *to = *from);
     true
+}
+
+/// Length (bytes) of the content of the frame that `bytes` begin with; `None` when no frame has it.
+#[must_use]
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let (length, _) = bytes.first_chunk::<HEAD>().map(head)?;
+    let length = usize::try_from(u32::from_le_bytes(length)).ok()?;
+    (1..=LONGEST).contains(&length).then_some(length)
+}
+
+/// The content of the frame that `bytes` begin with, if it is whole.
+#[must_use]
+pub fn content(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, sum) = bytes.first_chunk::<HEAD>().map(head)?;
+    let content = bytes.get(HEAD..HEAD + self::length(bytes)?)?;
+    (checksum(length, content) == sum).then_some(content)
 }
 
 /// What came of reading a frame.
