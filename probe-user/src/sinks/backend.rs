@@ -66,9 +66,7 @@ impl Answer {
                     verdicts.push(Verdict::Later(trouble.clone()));
                     return Self::Each(verdicts);
                 }
-                Self::Later { .. } | Self::Partly { .. } | Self::Each(_) | Self::Over(_) => {
-                    return last;
-                }
+                Self::Later { .. } | Self::Each(_) | Self::Over(_) => return last,
             }
         }
         match verdicts.iter().all(|verdict| *verdict == Verdict::Taken) {
