@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 
 pub mod canary;
 pub mod enrich;
+pub mod events;
 pub mod fd;
 pub mod findings;
+pub mod firewall;
 pub mod fixed;
 pub mod fork;
 pub mod load;
@@ -27,6 +29,7 @@ pub struct Config {
     pub output: OutputConfig,
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
+    pub events: events::EventsConfig,
     pub spool: spool::SpoolConfig,
     pub metrics: metrics::MetricsConfig,
     pub canary: canary::CanaryConfig,
@@ -37,6 +40,7 @@ pub struct Config {
     pub netlink: netlink::NetlinkConfig,
     pub rtnl: rtnl::RtnlConfig,
     pub fd: fd::FdConfig,
+    pub firewall: firewall::FirewallConfig,
 }
 
 /// Where findings are printed.

@@ -53,11 +53,18 @@ impl Metrics {
         raise(&self.evicted.with_label_values(&[of]), evicted);
     }
 
+    /// Notes which rung a hook uses; the one it used `before` is no series any more.
+    pub fn observe_rung(&self, covered: &Coverage, before: &'static str) {
+        let (signal, hook) = (covered.signal.name, covered.hook.name);
+        // A rung it never had is no series.
+        let _ = self.coverage.remove_label_values(&[signal, hook, before]);
+        self.coverage.with_label_values(&[signal, hook, covered.rung_name()]).set(1);
+    }
+
     /// Notes which rung each hook uses.
     pub fn observe_coverage(&self, coverage: &[Coverage], ready_seconds: f64) {
         for covered in coverage {
-            let labels = [covered.signal.name, covered.hook.name, covered.rung_name()];
-            self.coverage.with_label_values(&labels).set(1);
+            self.observe_rung(covered, covered.rung_name());
         }
         self.ready_seconds.set(ready_seconds);
     }

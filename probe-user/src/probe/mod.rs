@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod ground;
 pub mod hook;
 mod ladder;
+pub mod modules;
 pub mod object;
 pub mod reads;
 pub mod refusal;

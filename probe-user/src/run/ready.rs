@@ -20,6 +20,7 @@ pub fn lines(coverage: &[Coverage], metrics: Option<&str>, took: Duration) -> Ve
     std::iter::once(ready)
         .chain(blind)
         .chain(gaps(coverage))
+        .chain(coverage.iter().filter_map(waiting))
         .chain(todo.into_iter().map(|todo| format!("to do: {todo}")))
         .collect()
 }
@@ -38,6 +39,28 @@ pub fn status(coverage: &[Coverage]) -> String {
 /// A line for each hook that sees nothing, or not all.
 pub fn gaps(coverage: &[Coverage]) -> impl Iterator<Item = String> {
     coverage.iter().filter_map(gap)
+}
+
+/// A line for a hook that waits for its kernel module, which is no gap.
+fn waiting(covered: &Coverage) -> Option<String> {
+    let module = covered.pending()?;
+    let (name, sees) = (covered.name(), covered.hook.sees);
+    Some(format!(
+        "waiting: {name}: the kernel module {module} is not loaded; when it is, this will see {sees}"
+    ))
+}
+
+/// What to say of a hook whose kernel module came or went.
+#[must_use]
+pub fn changed(covered: &Coverage) -> String {
+    match covered.rung {
+        Some(rung) => {
+            let module = covered.hook.module().unwrap_or_default();
+            let (name, sees) = (covered.name(), covered.hook.sees);
+            format!("attached: {name}: the kernel module {module} is loaded: {rung} sees {sees}")
+        }
+        None => waiting(covered).or_else(|| gap(covered)).unwrap_or_default(),
+    }
 }
 
 /// Each signal with its rung.

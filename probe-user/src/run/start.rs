@@ -1,7 +1,12 @@
 //! Starts every thread and task: all are there before the first event, so the agent works when nothing
 //! can fork any more.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aya::Ebpf;
 use tokio::net::TcpListener;
@@ -26,7 +31,7 @@ use crate::{
         http::{self, Exporter},
     },
     pipeline::Pipeline,
-    probe::{cost, counters::Counters, coverage::Coverage, object::Probe},
+    probe::{cost, counters::Counters, coverage::Coverage, modules::Modules, object::Probe},
     signals::netlink,
     sinks::Sinks,
     source::{
@@ -41,10 +46,11 @@ use crate::{
 /// Everything that is at work.
 pub struct Agent {
     /// Attached for as long as it lives.
-    pub ebpf: Arc<Ebpf>,
+    pub ebpf: Arc<Mutex<Ebpf>>,
     /// The kernel counts runs of programs while it lives.
     pub _run_counts: Option<OwnedFd>,
     pub coverage: Vec<Coverage>,
+    pub modules: Modules,
     pub settings: Settings,
     pub gaps: Gaps,
     pub source: LiveRing,
@@ -72,7 +78,7 @@ impl Agent {
     ) -> Result<Self, RunError> {
         let config = &settings.config;
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
-        let Prepared { probe, pipeline } = prepared;
+        let Prepared { probe, modules, pipeline } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage, map_bytes } = probe;
         let sinks = Sinks::of(config, false, &metrics, &mut supervisor)?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
@@ -81,7 +87,7 @@ impl Agent {
         let counters = Arc::new(counters);
         let gaps = Gaps::new(Arc::clone(&counters), names_inodes(&coverage));
         metrics.observe_maps(&map_bytes);
-        let ebpf = Arc::new(ebpf);
+        let ebpf = Arc::new(Mutex::new(ebpf));
         let access = Access::of(&config.metrics).map_err(RunError::Access)?;
         let look = looks(counters, &ebpf);
         let exporter =
@@ -100,6 +106,7 @@ impl Agent {
             ebpf,
             _run_counts: config.metrics.bpf_stats.then(cost::count_runs).flatten(),
             coverage,
+            modules,
             settings,
             gaps,
             source,
@@ -131,12 +138,12 @@ fn names_inodes(coverage: &[Coverage]) -> bool {
 }
 
 /// What a scrape takes over from the kernel side, for as long as that is there.
-fn looks(counters: Arc<Counters>, ebpf: &Arc<Ebpf>) -> Box<dyn Fn(&Metrics) + Send + Sync> {
+fn looks(counters: Arc<Counters>, ebpf: &Arc<Mutex<Ebpf>>) -> Box<dyn Fn(&Metrics) + Send + Sync> {
     let ebpf = Arc::downgrade(ebpf);
     Box::new(move |metrics| {
         metrics.observe_kernel(&counters);
         if let Some(ebpf) = ebpf.upgrade() {
-            metrics.observe_programs(&ebpf);
+            metrics.observe_programs(&ebpf.lock().unwrap_or_else(PoisonError::into_inner));
         }
     })
 }

@@ -44,10 +44,11 @@ pub mod loki;
 pub mod nats;
 mod node;
 pub mod otlp;
+mod outlets;
 mod pauses;
 pub mod queue;
 pub mod record;
-mod runtime;
+pub mod runtime;
 pub mod spool;
 pub mod stdout;
 pub mod store;
@@ -60,8 +61,8 @@ pub use deliver::Policy;
 use filter::Filter;
 pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
+pub use outlets::Outlets;
 use queue::queue;
-pub use queue::{Outlet, Outlets};
 use spool::{Limits, Spool, Teller};
 use store::{Memory, Store};
 
@@ -213,7 +214,7 @@ impl Sinks {
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
-        self.outlets.0.push(outlet);
+        self.outlets.extend([outlet]);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! installs the servers.
 
 mod alertmanager;
+mod delivery;
 mod elasticsearch;
 mod file;
 mod kafka;
@@ -9,4 +10,6 @@ mod loki;
 mod nats;
 mod otlp;
 mod prometheus;
+mod sides;
+mod spool;
 mod support;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     HANG_GUARD,
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, id_of},
     programs,
@@ -19,7 +19,7 @@ use crate::support::{
 
 const STREAM: &str = "FINDINGS";
 
-fn server(more: &'static [&'static str]) -> Result<Server> {
+pub fn server(more: &'static [&'static str]) -> Result<Server> {
     let make = move |site: &Site| {
         let mut command = programs::program("nats-server")?;
         command.args(["-a", "127.0.0.1", "-p", &site.ports[0].to_string(), "-js", "-sd"]);
@@ -30,16 +30,15 @@ fn server(more: &'static [&'static str]) -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     let url = format!("nats://{}", server.site().address(0));
-    Agent::new(&format!("{pauses}\n[sinks.test.nats]\nurl = '{url}'\n{more}"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.nats]\nurl = '{url}'\n{more}"))
 }
 
 /// Asks the server's own API, as its command line tool does.
-struct Client(BufReader<TcpStream>);
+pub struct Client(BufReader<TcpStream>);
 
 impl Client {
-    fn connect(server: &Server, credentials: &str) -> Result<Self> {
+    pub fn connect(server: &Server, credentials: &str) -> Result<Self> {
         let stream = TcpStream::connect(server.site().address(0))?;
         stream.set_read_timeout(Some(HANG_GUARD))?;
         let mut client = Self(BufReader::new(stream));
@@ -77,7 +76,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn make_stream(&mut self) -> Result<()> {
+    pub fn make_stream(&mut self) -> Result<()> {
         let stream = json!({ "name": STREAM, "subjects": ["nodeprobe"], "storage": "file" });
         self.ask(&format!("STREAM.CREATE.{STREAM}"), &stream).map(drop)
     }
@@ -95,7 +94,7 @@ impl Client {
         (1..=last).map(message).collect()
     }
 
-    fn ids(&mut self) -> Result<Vec<String>> {
+    pub fn ids(&mut self) -> Result<Vec<String>> {
         self.messages()?.iter().map(|(_, finding)| id_of(finding)).collect()
     }
 }

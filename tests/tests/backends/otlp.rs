@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::support::{
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, nothing_lost_nor_reordered},
     programs,
@@ -13,7 +13,7 @@ use crate::support::{
 
 const PROTOCOLS: [&str; 2] = ["grpc", "http"];
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("rotel-agent")?;
         command.arg("start").current_dir(site.dir.path());
@@ -27,14 +27,13 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, protocol: &str, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     let address = server.site().address(usize::from(protocol == "http"));
     let url = format!("url = 'http://{address}'\nprotocol = '{protocol}'");
-    Agent::new(&format!("{pauses}\n[sinks.test.otlp]\n{url}\n{more}"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.otlp]\n{url}\n{more}"))
 }
 
 /// Ids of the log records that came, in their order.
-fn ids(log: &str) -> Vec<String> {
+pub fn ids(log: &str) -> Vec<String> {
     let ids = log.lines().filter_map(|line| {
         line.trim_start().strip_prefix("-> log.record.uid: Str(")?.strip_suffix(')')
     });

@@ -18,7 +18,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::{HANG_GUARD, POLL, capture, ids::id_of_line, server::end_with_us, until};
 
-/// An agent's configuration, and what it keeps: its state outlives each of its runs.
+/// An agent's configuration, and what it keeps: its state, spools among it, outlives each of its runs.
 pub struct Agent {
     dir: TempDir,
 }
@@ -48,7 +48,8 @@ impl Agent {
 
     /// Gives it other sinks.
     pub fn configure(&self, sinks: &str) -> Result<()> {
-        let config = format!("{}\n{sinks}\n", capture::CONFIG);
+        let spool = format!("[spool]\ndir = {:?}", self.path("spool"));
+        let config = format!("{}\n{spool}\n{sinks}\n", capture::CONFIG);
         Ok(fs::write(self.config(), config)?)
     }
 
@@ -66,6 +67,32 @@ impl Agent {
         self.start(capture)?.finish()
     }
 
+    /// Runs it until nothing waits in its spools any more; how often that took.
+    pub fn drain(&self) -> Result<usize> {
+        const MOST: usize = 40;
+        let nothing = capture::empty()?;
+        for times in 1..=MOST {
+            if !self.replay(&nothing)?.log.contains(WAITS) {
+                return Ok(times);
+            }
+        }
+        bail!("after {MOST} runs there is still something in the spool")
+    }
+
+    /// Waits until the spool of the sink called `test` has these bytes.
+    pub fn has_spooled(&self, bytes: &str) -> Result<()> {
+        let directory = self.path("spool").join("test");
+        until(&format!("{bytes} is in the spool"), || {
+            let mut files = fs::read_dir(&directory)?.flatten();
+            let has = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|at| at == what);
+            // A file may go between two looks.
+            let found = files
+                .any(|file| fs::read(file.path()).is_ok_and(|all| has(&all, bytes.as_bytes())));
+            ensure!(found, "it is not in {}", directory.display());
+            Ok(())
+        })
+    }
+
     /// Begins to play a capture.
     pub fn start(&self, capture: &NamedTempFile) -> Result<Running> {
         Running::of(self.command(["replay", "-o", "json"]).arg(capture.path()))
@@ -75,9 +102,17 @@ impl Agent {
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(binary().unwrap_or_default());
         command.args(args).arg("--config").arg(self.config()).env("NODE_NAME", NODE);
+        command.env("STATE_DIRECTORY", self.dir.path());
         command
     }
 }
+
+/// What the agent says at its end when a spool has something left.
+pub const WAITS: &str = "wait in the spool";
+
+/// Settings of a sink called `test` that tries again soon and has no spool: a replay waits for its server.
+pub const PATIENT: &str =
+    "[sinks.test.batch]\nlongest_pause = '200ms'\n[sinks.test.spool]\nenabled = false";
 
 /// Name of the node that the agent runs on.
 pub const NODE: &str = "test-node";
