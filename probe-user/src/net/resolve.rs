@@ -102,7 +102,7 @@ impl Service<Name> for Resolver {
 
 /// Names come from /etc/hosts and DNS, whatever nsswitch.conf(5) says: glibc would load the libraries of
 /// the others into this static program, which were built for another libc.
-fn only_files_and_dns() {
+pub fn only_files_and_dns() {
     #[cfg(target_env = "gnu")]
     {
         unsafe extern "C" {

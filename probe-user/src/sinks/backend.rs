@@ -14,6 +14,11 @@ pub trait Backend: Send {
     /// must then begin anew.
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a>;
 
+    /// Whether a library of it looks names up by itself, for which there must be a thread.
+    fn looks_up(&self) -> bool {
+        false
+    }
+
     /// Somebody moved files away, or changed them: open them again.
     fn reopen(&mut self) {}
 }

@@ -18,7 +18,6 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::runtime;
 
 use crate::{
     config::{Config, sinks::SinksConfig, spool::SpoolConfig},
@@ -45,9 +44,11 @@ pub mod loki;
 pub mod nats;
 mod node;
 pub mod otlp;
+mod outlets;
 mod pauses;
 pub mod queue;
 pub mod record;
+pub mod runtime;
 pub mod spool;
 pub mod stdout;
 pub mod store;
@@ -60,8 +61,8 @@ pub use deliver::Policy;
 use filter::Filter;
 pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
+pub use outlets::Outlets;
 use queue::queue;
-pub use queue::{Outlet, Outlets};
 use spool::{Limits, Spool, Teller};
 use store::{Memory, Store};
 
@@ -192,8 +193,7 @@ impl Sinks {
         let Plan { name, part, filter, patient, policy, spool, backend } = plan;
         let failed = |source| StartError::Thread { sink: name, source };
         let (outlet, inlet) = queue(name, filter, patient, metrics);
-        let runtime = runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(failed)?;
+        let runtime = runtime::of(backend.looks_up()).map_err(failed)?;
         let dead = Dead::new(name, spool.as_ref().map(|(dir, _)| dir.as_path()), metrics);
         let store: Box<dyn Store> = match spool {
             Some((dir, limits)) => {
@@ -213,7 +213,7 @@ impl Sinks {
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
-        self.outlets.0.push(outlet);
+        self.outlets.extend([outlet]);
         Ok(())
     }
 

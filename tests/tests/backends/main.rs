@@ -1,10 +1,15 @@
 //! Sinks against real servers, and against servers that misbehave. Run by `cargo xtask backends`, which
 //! installs the servers.
 
+mod alertmanager;
+mod elasticsearch;
 mod delivery;
 mod file;
 mod kafka;
+mod loki;
 mod nats;
 mod otlp;
+mod prometheus;
+mod spool;
 mod sides;
 mod support;

@@ -28,7 +28,7 @@ fn what_the_shipped_file_shows_commented_out_is_right_too() {
     let lines = text.lines().map(|line| if shown(line) { &line[1..] } else { line });
     let config = parse("nodeprobe.toml", &lines.collect::<Vec<_>>().join("\n")).unwrap();
     let kinds: Vec<_> = config.sinks.0.values().flat_map(SinkConfig::kinds).collect();
-    for kind in ["kafka", "nats", "otlp"] {
+    for kind in ["alertmanager", "elasticsearch", "kafka", "loki", "nats", "otlp", "webhook"] {
         assert!(kinds.contains(&kind), "no example of {kind}");
     }
 }

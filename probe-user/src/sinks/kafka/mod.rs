@@ -118,6 +118,10 @@ impl Backend for KafkaBackend {
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a> {
         Box::pin(self.produce(batch))
     }
+
+    fn looks_up(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

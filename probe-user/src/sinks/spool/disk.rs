@@ -99,6 +99,10 @@ impl Disk {
             teller.cursor_is_damaged();
         }
         let done = done.unwrap_or_default();
+        if cursor.is_empty() {
+            // Now, while there may be room for it: afterwards it takes no more.
+            let _ = files.set_cursor(&done.bytes());
+        }
         let mut numbers = files.list()?;
         numbers.sort_unstable();
         let highest = numbers.last().copied().unwrap_or_default().max(done.segment);

@@ -18,7 +18,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::{HANG_GUARD, POLL, capture, ids::id_of_line, server::end_with_us, until};
 
-/// An agent's configuration, and what it keeps: its state outlives each of its runs.
+/// An agent's configuration, and what it keeps: its state, spools among it, outlives each of its runs.
 pub struct Agent {
     dir: TempDir,
 }
@@ -105,6 +105,7 @@ impl Agent {
     pub fn command<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = Command::new(binary().unwrap_or_default());
         command.args(args).arg("--config").arg(self.config()).env("NODE_NAME", NODE);
+        command.env("STATE_DIRECTORY", self.dir.path());
         command
     }
 }
