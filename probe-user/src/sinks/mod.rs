@@ -66,8 +66,9 @@ use queue::queue;
 use spool::{Limits, Spool, Teller};
 use store::{Memory, Store};
 
-/// Stack of a sink's thread (bytes).
-const STACK: usize = 256 * 1024;
+/// Stack of a sink's thread (bytes), of which only what is used takes memory: gzip's state is made there
+/// before it is moved to the heap, a quarter of a MiB without optimization.
+const STACK: usize = 1024 * 1024;
 
 /// A sink that is configured. One that waits for its backend is not stuck.
 const PART: Part = Part {
