@@ -15,7 +15,7 @@ use crate::support::{
 
 const STREAM: &str = "logs-nodeprobe-default";
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("osmem-server")?;
         command.args(["-addr", &site.address(0), "-no-stdin-watch"]).current_dir(site.dir.path());
@@ -25,7 +25,7 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     let url = format!("http://{}", server.site().address(0));
     Agent::new(&format!("{pauses}\n[sinks.test.elasticsearch]\nurl = '{url}'\n{more}"))
 }

@@ -13,7 +13,7 @@ use crate::support::{
     until,
 };
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("victoria-logs")?;
         command.arg(format!("-storageDataPath={}", site.path("data").display()));
@@ -26,7 +26,7 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     // It has the API below a path of its own.
     let url = format!("http://{}/insert", server.site().address(0));
     Agent::new(&format!("{pauses}\n[sinks.test.loki]\nurl = '{url}'\n{more}"))

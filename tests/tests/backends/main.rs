@@ -2,14 +2,14 @@
 //! installs the servers.
 
 mod alertmanager;
-mod elasticsearch;
 mod delivery;
+mod elasticsearch;
 mod file;
 mod kafka;
 mod loki;
 mod nats;
 mod otlp;
 mod prometheus;
-mod spool;
 mod sides;
+mod spool;
 mod support;
