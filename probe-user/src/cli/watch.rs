@@ -24,7 +24,7 @@ Examples:
   nodeprobe run --print-config             what is in force with these flags
   curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs
   curl -s http://127.0.0.1:9477/readyz     what it sees, and what it does not
-  curl -s http://127.0.0.1:9477/livez      503 when a part of it that matters is stuck
+  curl -s http://127.0.0.1:9477/healthz    503 when a part of it that matters is stuck
 
 SIGHUP makes it read its configuration again, and open its files again; so does a file that changes.
 
