@@ -5,12 +5,12 @@ use probe_common::{
     firewall::{FirewallRecord, IPV4, IPV6, TABLE_LEN, mark},
     wire::{Header, kind, signal},
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
-    event::{Body, Comm},
+    event::{self, Body, Comm},
     probe::{
         hook::{Attachment, Hook, Rung, Step, Target},
         reads,
@@ -128,16 +128,18 @@ impl Table {
 }
 
 /// A write that was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FirewallWrite {
     pub backend: Backend,
     /// `None` where the other backend has no such family, and for a batch about all of them.
     pub family: Option<Family>,
     /// Name of the table, NUL-padded; empty for a batch about all tables.
+    #[serde(serialize_with = "text")]
     pub name: [u8; TABLE_LEN],
     /// A network namespace's inode number is used again, its cookie is not. `None` where kernels have none.
     pub netns_cookie: Option<u64>,
     /// Who started the process: `iptables` is only the hand of it.
+    #[serde(serialize_with = "event::starter")]
     pub started_by: Option<(u32, Comm)>,
     /// legacy: entries of the whole table as it is now, without those every table has. nft: rules added.
     pub rules: u32,
@@ -147,6 +149,11 @@ pub struct FirewallWrite {
     pub table_deleted: bool,
     /// The batch was too long to be looked at as a whole: there are more rules.
     pub cut: bool,
+}
+
+/// Serializes a NUL-padded name as text.
+fn text<S: Serializer>(name: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    event::text(name).serialize(serializer)
 }
 
 impl FirewallWrite {
