@@ -15,7 +15,7 @@ use crate::support::{
 
 const STREAM: &str = "logs-nodeprobe-default";
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("osmem-server")?;
         command.args(["-addr", &site.address(0), "-no-stdin-watch"]).current_dir(site.dir.path());

@@ -13,7 +13,7 @@ use crate::support::{
     until,
 };
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("victoria-logs")?;
         command.arg(format!("-storageDataPath={}", site.path("data").display()));
