@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod canary;
 pub mod enrich;
+pub mod events;
 pub mod fd;
 pub mod findings;
 pub mod firewall;
@@ -28,6 +29,7 @@ pub struct Config {
     pub output: OutputConfig,
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
+    pub events: events::EventsConfig,
     pub spool: spool::SpoolConfig,
     pub metrics: metrics::MetricsConfig,
     pub canary: canary::CanaryConfig,

@@ -67,6 +67,17 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    /// The state as a label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
 /// A rule a detector applies.
 #[derive(Debug)]
 pub struct Rule {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
-    event::{Body, Comm},
+    event::{self, Body, Comm},
     probe::{
         hook::{Attachment, Hook, Rung, Step, Target},
         reads,
@@ -128,16 +128,18 @@ impl Table {
 }
 
 /// A write that was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FirewallWrite {
     pub backend: Backend,
     /// `None` where the other backend has no such family, and for a batch about all of them.
     pub family: Option<Family>,
     /// Name of the table, NUL-padded; empty for a batch about all tables.
+    #[serde(serialize_with = "event::name")]
     pub name: [u8; TABLE_LEN],
     /// A network namespace's inode number is used again, its cookie is not. `None` where kernels have none.
     pub netns_cookie: Option<u64>,
     /// Who started the process: `iptables` is only the hand of it.
+    #[serde(serialize_with = "event::starter")]
     pub started_by: Option<(u32, Comm)>,
     /// legacy: entries of the whole table as it is now, without those every table has. nft: rules added.
     pub rules: u32,

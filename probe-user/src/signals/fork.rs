@@ -5,6 +5,7 @@ use probe_common::{
     fork::{CLONE_INTO_CGROUP, ForkRecord},
     wire::{Header, flag, kind, signal},
 };
+use serde::Serialize;
 
 use super::Signal;
 use crate::{
@@ -81,7 +82,7 @@ const HOOK: Hook = Hook {
 };
 
 /// A clone the kernel refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ForkFailure {
     /// Positive errno.
     pub errno: i32,

@@ -9,6 +9,7 @@ use tokio::runtime::{self, Runtime};
 
 use super::{
     Answer, Backend, Sinks, call,
+    filter::Filter,
     kinds::Site,
     record::{Kind, Record},
 };
@@ -105,4 +106,21 @@ impl Bench {
         let batch: Vec<_> = batch.into_iter().map(Arc::new).collect();
         self.runtime.block_on(self.backend.send(&batch))
     }
+}
+
+/// A sink called "test" that keeps the JSON of what its filter lets through.
+pub fn telling(
+    filter: Filter,
+    patient: bool,
+    metrics: &Arc<Metrics>,
+) -> (Sinks, Receiver<serde_json::Value>) {
+    let (keep, kept) = channel();
+    let plan = call::plan("test", PART, move |record| {
+        keep.send(serde_json::from_str(record.json()).unwrap()).unwrap();
+        Answer::taken()
+    });
+    let mut sinks = Sinks::default();
+    let mut supervisor = Supervisor::new(Arc::clone(metrics));
+    sinks.start(super::Plan { filter, patient, ..plan }, metrics, &mut supervisor).unwrap();
+    (sinks, kept)
 }

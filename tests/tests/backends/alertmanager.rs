@@ -59,7 +59,7 @@ fn server(webhook: u16) -> Result<Server> {
              receivers:\n- name: test\n  webhook_configs:\n  - {{url: 'http://127.0.0.1:{webhook}/', send_resolved: true}}\n"
         );
         fs::write(site.path("alertmanager.yml"), config)?;
-        let mut command = programs::of_debian("usr/bin/prometheus-alertmanager")?;
+        let mut command = programs::at_home("usr/bin/prometheus-alertmanager")?;
         command.arg("--config.file").arg(site.path("alertmanager.yml"));
         command.arg("--storage.path").arg(site.path("data"));
         command.arg(format!("--web.listen-address={}", site.address(0)));
@@ -112,7 +112,8 @@ fn an_alert_fires_and_ends_when_its_finding_did() -> Result<()> {
         "[sinks.test.alertmanager]\nurl = 'http://127.0.0.1:{door}'\n\
          [sinks.test.batch]\nrecords = 1\n[sinks.file.file]\npath = {file:?}\n"
     );
-    let running = Agent::new(&sinks)?.start(&capture(FINDINGS as u64)?)?;
+    let agent = Agent::new(&sinks)?;
+    let running = agent.start(&capture(FINDINGS as u64)?)?;
     let mut firing = BTreeMap::new();
     while firing.len() < FINDINGS {
         let alert = told.recv_timeout(HANG_GUARD).context("not all alerts fired")?;

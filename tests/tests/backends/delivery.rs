@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Soon again, and soon given up.
-const HASTE: &str = "[sinks.test.batch]\nlongest_pause = '100ms'\ntimeout = '1s'\nlinger = '10ms'";
+const HASTE: &str = "[sinks.test.batch]\nlongest_pause = '1s'\ntimeout = '1s'";
 
 /// An agent whose sink finds the other side at this address.
 fn agent(side: &dyn Side, address: &str) -> Result<Agent> {

@@ -97,7 +97,9 @@ fn what_is_found_is_in_one_partition() -> Result<()> {
 fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
     let mut server = server()?;
     make_topic(&server)?;
-    let mut running = agent(&server)?.start(&capture(3_000)?)?;
+    let agent = agent(&server)?;
+    let capture = capture(3_000)?;
+    let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
     running.says("Connection refused")?;
@@ -110,7 +112,9 @@ fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
 #[test]
 fn a_topic_that_is_missing_is_waited_for() -> Result<()> {
     let server = server()?;
-    let running = agent(&server)?.start(&capture(2_000)?)?;
+    let agent = agent(&server)?;
+    let capture = capture(2_000)?;
+    let running = agent.start(&capture)?;
     running.says("there is no topic \"findings\"")?;
     make_topic(&server)?;
     let run = running.finish()?;

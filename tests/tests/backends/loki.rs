@@ -13,7 +13,7 @@ use crate::support::{
     until,
 };
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("victoria-logs")?;
         command.arg(format!("-storageDataPath={}", site.path("data").display()));
@@ -26,7 +26,7 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
+    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
     // It has the API below a path of its own.
     let url = format!("http://{}/insert", server.site().address(0));
     Agent::new(&format!("{pauses}\n[sinks.test.loki]\nurl = '{url}'\n{more}"))
@@ -71,16 +71,4 @@ fn what_is_found_is_found_by_its_labels() -> Result<()> {
         assert_eq!(line["process_pid"], "7");
     }
     Ok(())
-}
-
-#[test]
-fn a_server_that_comes_late_gets_all() -> Result<()> {
-    let mut server = server()?;
-    server.down()?;
-    let running = agent(&server, "")?.start(&capture(2_000)?)?;
-    running.says("Connection refused")?;
-    server.up()?;
-    let run = running.finish()?;
-    assert_eq!(run.ids.len(), 4_000);
-    exactly(&run.ids, &ids(&lines(&server, "*", run.ids.len())?)?)
 }

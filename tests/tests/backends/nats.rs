@@ -135,7 +135,9 @@ fn what_is_found_is_in_the_stream() -> Result<()> {
 fn nothing_is_lost_nor_doubled_when_the_server_is_killed() -> Result<()> {
     let mut server = server(&[])?;
     Client::connect(&server, "")?.make_stream()?;
-    let mut running = agent(&server, "")?.start(&capture(3_000)?)?;
+    let agent = agent(&server, "")?;
+    let capture = capture(3_000)?;
+    let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
     running.says("Connection refused")?;
@@ -148,7 +150,9 @@ fn nothing_is_lost_nor_doubled_when_the_server_is_killed() -> Result<()> {
 #[test]
 fn a_stream_that_is_missing_is_waited_for() -> Result<()> {
     let server = server(&[])?;
-    let running = agent(&server, "")?.start(&capture(2_000)?)?;
+    let agent = agent(&server, "")?;
+    let capture = capture(2_000)?;
+    let running = agent.start(&capture)?;
     running.says("no stream takes this subject")?;
     let mut client = Client::connect(&server, "")?;
     client.make_stream()?;
@@ -161,12 +165,14 @@ fn only_who_has_the_token_is_let_in() -> Result<()> {
     let server = server(&["--auth", "hunter2"])?;
     let mut client = Client::connect(&server, ",\"auth_token\":\"hunter2\"")?;
     client.make_stream()?;
-    let mut stranger = agent(&server, "auth.token = 'wrong'")?.start(&capture(5)?)?;
+    let wrong = agent(&server, "auth.token = 'swordfish'")?;
+    let capture = capture(5)?;
+    let mut stranger = wrong.start(&capture)?;
     stranger.finds(10)?;
     let run = stranger.end()?;
     assert!(run.log.contains("Authorization Violation"), "{}", run.log);
-    assert!(!run.log.contains("wrong"), "{}", run.log);
+    assert!(!run.log.contains("swordfish"), "{}", run.log);
     assert!(client.ids()?.is_empty());
-    let run = agent(&server, "auth.token = 'hunter2'")?.replay(&capture(5)?)?;
+    let run = agent(&server, "auth.token = 'hunter2'")?.replay(&capture)?;
     exactly(&run.ids, &client.ids()?)
 }

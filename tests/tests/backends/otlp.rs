@@ -83,7 +83,9 @@ fn what_is_found_is_with_the_collector() -> Result<()> {
 fn nothing_is_lost_when_the_collector_is_away() -> Result<()> {
     for protocol in PROTOCOLS {
         let mut server = server()?;
-        let mut running = agent(&server, protocol, "")?.start(&capture(3_000)?)?;
+        let agent = agent(&server, protocol, "")?;
+        let capture = capture(3_000)?;
+        let mut running = agent.start(&capture)?;
         running.finds(2_500)?;
         // What it took it still writes down, then it ends.
         server.down()?;
@@ -102,7 +104,9 @@ fn a_collector_that_was_never_there_is_waited_for() -> Result<()> {
     for protocol in PROTOCOLS {
         let mut server = server()?;
         server.down()?;
-        let running = agent(&server, protocol, "")?.start(&capture(2_000)?)?;
+        let agent = agent(&server, protocol, "")?;
+        let capture = capture(2_000)?;
+        let running = agent.start(&capture)?;
         running.says("Connection refused")?;
         server.up()?;
         let run = running.finish().context(protocol)?;
@@ -116,7 +120,9 @@ fn the_wrong_protocol_is_told() -> Result<()> {
     let server = server()?;
     let address = server.site().address(1);
     let sink = format!("[sinks.test.otlp]\nurl = 'http://{address}'\nprotocol = 'grpc'");
-    let mut running = Agent::new(&sink)?.start(&capture(2)?)?;
+    let agent = Agent::new(&sink)?;
+    let capture = capture(2)?;
+    let mut running = agent.start(&capture)?;
     running.finds(4)?;
     let run = running.end()?;
     assert!(run.log.contains("test: "), "{}", run.log);

@@ -5,14 +5,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use crate::{
-    kafka, nats, otlp,
-    support::{
-        http,
-        ids::id_of,
-        programs,
-        receiver::Receiver,
-        server::{Server, Site, takes_connections},
-    },
+    elasticsearch, kafka, loki, nats, otlp,
+    support::{http, ids::id_of, receiver::Receiver, server::Server},
 };
 
 /// The other side of a sink.
@@ -131,12 +125,7 @@ pub fn kafka_broker() -> AnySide {
 
 /// OpenSearch's API.
 pub fn elasticsearch() -> AnySide {
-    let make = |site: &Site| {
-        let mut command = programs::program("osmem-server")?;
-        command.args(["-no-stdin-watch", "-addr", &site.address(0)]);
-        Ok(command)
-    };
-    let server = Server::start("osmem-server", 1, make, takes_connections)?;
+    let server = elasticsearch::server()?;
     let (kind, ids) = ("elasticsearch", documents as fn(&Server) -> _);
     Ok(Box::new(Kept { real: Real { server, port: 0, kind, settings: url, ids, is_http: true } }))
 }
@@ -195,15 +184,15 @@ impl Side for Kept {
 
 /// Loki's API.
 pub fn loki() -> AnySide {
-    let make = |site: &Site| {
-        let mut command = programs::program("victoria-logs")?;
-        command.arg(format!("-httpListenAddr={}", site.address(0)));
-        command.arg(format!("-storageDataPath={}", site.path("data").display()));
-        Ok(command)
-    };
-    let server = Server::start("victoria-logs", 1, make, takes_connections)?;
+    // It has the API below a path of its own.
+    let settings =
+        |scheme: Scheme, address: &str| format!("url = '{}://{address}/insert'", scheme.http());
+    let server = loki::server()?;
     let ids = |server: &Server| {
-        let answer = http::get(server.port(), "/select/logsql/query?query=*|fields%20record_id")?;
+        let answer = http::get(
+            server.port(),
+            "/select/logsql/query?limit=100000&query=*|fields%20record_id",
+        )?;
         let id = |line: &str| {
             let line: Value = serde_json::from_str(line)?;
             Ok(line["record_id"].as_str().context("no record_id")?.to_owned())
@@ -213,7 +202,7 @@ pub fn loki() -> AnySide {
         ids.sort();
         Ok(ids)
     };
-    Ok(Box::new(Real { server, port: 0, kind: "loki", settings: url, ids, is_http: true }))
+    Ok(Box::new(Real { server, port: 0, kind: "loki", settings, ids, is_http: true }))
 }
 
 /// Whoever takes webhooks: a stub.

@@ -53,6 +53,10 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
             "[tc]\nwarm_writes = 4\n",
             "n.toml:2: tc.warm_writes: unknown field `warm_writes`, expected one of `window`, `warn_writes`",
         ),
+        (
+            "[metrics]\ntls_cert = \"a\"\n",
+            "n.toml:2: metrics.tls_cert: it needs a tls_key beside it",
+        ),
         ("[tcc]\n", "n.toml:1: tcc: unknown field `tcc`, expected one of `output`"),
         (
             "[output]\nformat = \"xml\"\n",

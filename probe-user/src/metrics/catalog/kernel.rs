@@ -6,7 +6,7 @@ use super::{
 };
 
 /// Programs of the object, at most: each has series once it is loaded.
-const PROGRAMS: usize = 80;
+const PROGRAMS: usize = 72;
 
 catalog! {
     KERNEL_EVENTS: Spec {

@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rustix::{
     fd::OwnedFd,
-    net::{AddressFamily, SocketFlags, SocketType, netlink, socket_with},
+    net::{AddressFamily, SocketFlags, SocketType, socket_with},
     process::geteuid,
 };
 use serde_json::Value;
@@ -20,8 +20,8 @@ use serde_json::Value;
 use super::support::{
     agent::Agent,
     http::{get, get_with},
-    programs::of_debian,
-    server::Server,
+    programs::{at_home, of_debian},
+    server::{Server, Site},
     until,
 };
 
@@ -40,7 +40,13 @@ warn_open = 8
 critical_open = 16
 [metrics]
 bpf_stats = true
-token_file = \"TOKEN\"
+token_file = 'DIR/token'
+[spool]
+dir = 'DIR/spool'
+[sinks.copy.spool]
+enabled = true
+[sinks.copy.file]
+path = 'DIR/copy.jsonl'
 ";
 
 fn deploy() -> PathBuf {
@@ -78,9 +84,10 @@ fn alerts_fire_when_they_must_and_not_otherwise() -> Result<()> {
 fn agent() -> Result<Server> {
     let agent = Agent::new(SETTINGS)?;
     fs::write(agent.path("token"), TOKEN)?;
-    let token = agent.path("token");
-    agent.configure(&SETTINGS.replace("TOKEN", token.to_str().context("UTF-8")?))?;
-    let run = move |site: &super::support::server::Site| {
+    let dir = agent.path("");
+    let dir = dir.to_str().context("UTF-8")?.trim_end_matches('/');
+    agent.configure(&SETTINGS.replace("DIR", dir))?;
+    let run = move |site: &Site| {
         let mut command = agent.command(["run", "-o", "json", "--listen"]);
         command.arg(site.address(0));
         Ok(command)
@@ -92,9 +99,9 @@ fn agent() -> Result<Server> {
 }
 
 fn alertmanager() -> Result<Server> {
-    let run = |site: &super::support::server::Site| {
+    let run = |site: &Site| {
         fs::write(site.path("a.yaml"), "route: {receiver: none}\nreceivers: [{name: none}]\n")?;
-        let mut command = of_debian("usr/bin/prometheus-alertmanager")?;
+        let mut command = at_home("usr/bin/prometheus-alertmanager")?;
         command.arg("--config.file").arg(site.path("a.yaml"));
         command.arg("--storage.path").arg(site.path("data"));
         command.args(["--cluster.listen-address=", "--web.listen-address", &site.address(0)]);
@@ -119,7 +126,7 @@ fn prometheus(agent: u16, alertmanager: u16) -> Result<Server> {
          alerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{alertmanager}']}}]}}]}}\n",
         rules.join(", ")
     );
-    let run = move |site: &super::support::server::Site| {
+    let run = move |site: &Site| {
         fs::write(site.path("p.yaml"), &config)?;
         let mut command: Command = of_debian("usr/bin/prometheus")?;
         command.arg("--config.file").arg(site.path("p.yaml"));
@@ -134,7 +141,7 @@ fn prometheus(agent: u16, alertmanager: u16) -> Result<Server> {
 fn leak() -> Result<Vec<OwnedFd>> {
     let open = |_| {
         let (kind, flags) = (SocketType::RAW, SocketFlags::CLOEXEC);
-        Ok(socket_with(AddressFamily::NETLINK, kind, flags, Some(netlink::ROUTE))?)
+        Ok(socket_with(AddressFamily::NETLINK, kind, flags, None)?)
     };
     (0..SOCKETS).map(open).collect()
 }

@@ -95,7 +95,10 @@ impl Agent {
 
     /// Begins to play a capture.
     pub fn start(&self, capture: &NamedTempFile) -> Result<Running> {
-        Running::of(self.command(["replay", "-o", "json"]).arg(capture.path()))
+        // The caller's may go before the agent has opened it.
+        let own = NamedTempFile::new_in(self.dir.path())?;
+        fs::copy(capture.path(), own.path())?;
+        Running::of(self.command(["replay", "-o", "json"]).arg(own.path()), own)
     }
 
     /// The agent with arguments, and this configuration.
@@ -112,7 +115,7 @@ pub const WAITS: &str = "wait in the spool";
 
 /// Settings of a sink called `test` that tries again soon and has no spool: a replay waits for its server.
 pub const PATIENT: &str =
-    "[sinks.test.batch]\nlongest_pause = '200ms'\n[sinks.test.spool]\nenabled = false";
+    "[sinks.test.batch]\nlongest_pause = '1s'\n[sinks.test.spool]\nenabled = false";
 
 /// Name of the node that the agent runs on.
 pub const NODE: &str = "test-node";
@@ -131,10 +134,11 @@ pub struct Running {
     found: Vec<String>,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    _capture: NamedTempFile,
 }
 
 impl Running {
-    fn of(command: &mut Command) -> Result<Self> {
+    fn of(command: &mut Command, capture: NamedTempFile) -> Result<Self> {
         binary()?;
         end_with_us(command);
         let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -152,7 +156,7 @@ impl Running {
             }),
             thread::spawn(move || keep(stderr, &kept)),
         ];
-        Ok(Self { child, ids, found: Vec::new(), log, readers })
+        Ok(Self { child, ids, found: Vec::new(), log, readers, _capture: capture })
     }
 
     /// Waits until it has found so many records.
