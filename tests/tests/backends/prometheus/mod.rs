@@ -88,8 +88,8 @@ fn agent() -> Result<Server> {
     let dir = dir.to_str().context("UTF-8")?.trim_end_matches('/');
     agent.configure(&SETTINGS.replace("DIR", dir))?;
     let run = move |site: &Site| {
-        let mut command = agent.command(["run", "-o", "json", "--listen"]);
-        command.arg(site.address(0));
+        let mut command = agent.command(["run", "-o", "json"]);
+        command.args(["--listen", &site.address(0)]);
         Ok(command)
     };
     Server::start("nodeprobe", 1, run, |site| {
