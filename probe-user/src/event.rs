@@ -52,6 +52,14 @@ pub fn starter<S: Serializer>(
     process.map(|(pid, comm)| Process { pid, comm }).serialize(serializer)
 }
 
+/// Serializes a NUL-padded name as text.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn name<S: Serializer>(name: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(name).unwrap_or_default())
+}
+
 impl Comm {
     /// A name as the kernel would keep it.
     #[must_use]

@@ -112,7 +112,7 @@ pub const WAITS: &str = "wait in the spool";
 
 /// Settings of a sink called `test` that tries again soon and has no spool: a replay waits for its server.
 pub const PATIENT: &str =
-    "[sinks.test.batch]\nlongest_pause = '200ms'\n[sinks.test.spool]\nenabled = false";
+    "[sinks.test.batch]\nlongest_pause = '1s'\n[sinks.test.spool]\nenabled = false";
 
 /// Name of the node that the agent runs on.
 pub const NODE: &str = "test-node";
