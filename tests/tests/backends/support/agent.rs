@@ -194,6 +194,11 @@ impl Running {
         format!(":\n{}", self.log())
     }
 
+    /// Whether it ended.
+    pub fn is_over(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
