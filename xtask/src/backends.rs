@@ -35,7 +35,9 @@ impl Backends {
 pub fn all(artifacts: &Artifacts, args: &[String]) -> Result<Done> {
     let servers = servers::get()?;
     test::cargo_test(artifacts, |cargo| {
-        cargo.args(["--package", "scenarios", "--test", "backends", "--"]).args(args);
+        // They wait for servers and pauses most of the time.
+        let threads = ["--", "--test-threads", "6"];
+        cargo.args(["--package", "scenarios", "--test", "backends"]).args(threads).args(args);
         cargo.env(servers::VARIABLE, &servers);
     })
 }

@@ -20,7 +20,8 @@ use super::{HANG_GUARD, POLL, capture, ids::id_of_line, server::end_with_us, unt
 
 /// An agent's configuration, and what it keeps: its state, spools among it, outlives each of its runs.
 pub struct Agent {
-    dir: TempDir,
+    /// Kept as long as the agent or one of its runs is.
+    dir: Arc<TempDir>,
 }
 
 /// A run that is over.
@@ -36,7 +37,7 @@ pub struct Run {
 impl Agent {
     /// One whose configuration is what [`capture::CONFIG`] needs, and `sinks` (TOML).
     pub fn new(sinks: &str) -> Result<Self> {
-        let agent = Self { dir: tempfile::tempdir()? };
+        let agent = Self { dir: Arc::new(tempfile::tempdir()?) };
         agent.configure(sinks)?;
         Ok(agent)
     }
@@ -98,7 +99,10 @@ impl Agent {
         // The caller's may go before the agent has opened it.
         let own = NamedTempFile::new_in(self.dir.path())?;
         fs::copy(capture.path(), own.path())?;
-        Running::of(self.command(["replay", "-o", "json"]).arg(own.path()), own)
+        Running::of(
+            self.command(["replay", "-o", "json"]).arg(own.path()),
+            (own, Arc::clone(&self.dir)),
+        )
     }
 
     /// The agent with arguments, and this configuration.
@@ -134,11 +138,11 @@ pub struct Running {
     found: Vec<String>,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
-    _capture: NamedTempFile,
+    _own: (NamedTempFile, Arc<TempDir>),
 }
 
 impl Running {
-    fn of(command: &mut Command, capture: NamedTempFile) -> Result<Self> {
+    fn of(command: &mut Command, own: (NamedTempFile, Arc<TempDir>)) -> Result<Self> {
         binary()?;
         end_with_us(command);
         let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -156,7 +160,7 @@ impl Running {
             }),
             thread::spawn(move || keep(stderr, &kept)),
         ];
-        Ok(Self { child, ids, found: Vec::new(), log, readers, _capture: capture })
+        Ok(Self { child, ids, found: Vec::new(), log, readers, _own: own })
     }
 
     /// Waits until it has found so many records.
@@ -188,6 +192,11 @@ impl Running {
 
     fn said(&self) -> String {
         format!(":\n{}", self.log())
+    }
+
+    /// Whether it ended.
+    pub fn is_over(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
     }
 
     /// Its process id.
