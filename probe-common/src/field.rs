@@ -52,6 +52,8 @@ fields! {
     NET_DEVICE_NAME: "net_device"."name",
     NET_DEVICE_NET: "net_device"."nd_net.net",
     SK_BUFF_SK: "sk_buff"."sk",
+    SK_BUFF_DATA: "sk_buff"."data",
+    SK_BUFF_LEN: "sk_buff"."len",
     /// `possible_net_t` of a socket.
     SOCK_NET: "sock"."__sk_common.skc_net",
     /// The file of a socket a process owns; NULL for the kernel's own sockets.

@@ -6,6 +6,7 @@ use core::mem::offset_of;
 use crate::{
     bpf::{ProgramRecord, TcBpfRecord},
     budget::{Sum, SumKey},
+    firewall::FirewallRecord,
     fork::ForkRecord,
     netlink::NetlinkRecord,
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
@@ -73,6 +74,18 @@ pub const RECORDS: &[Layout] = &[
         message
     }),
     layout!(LinkGoneRecord { header, ifindex, _pad }),
+    layout!(FirewallRecord {
+        header,
+        netns_cookie,
+        parent_tgid,
+        parent_comm,
+        table,
+        family,
+        marks,
+        _pad,
+        rules,
+        removed
+    }),
     layout!(ForkRecord {
         header,
         clone_flags,

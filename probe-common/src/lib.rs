@@ -9,6 +9,7 @@ pub mod bpf;
 pub mod budget;
 pub mod counter;
 pub mod field;
+pub mod firewall;
 pub mod fork;
 pub mod layout;
 pub mod netlink;

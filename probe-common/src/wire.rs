@@ -15,8 +15,10 @@ pub mod signal {
     pub const RTNL: u32 = 3;
     /// File descriptors of every kind: polled, so it has no record kinds and its counters stay 0.
     pub const FD: u32 = 4;
+    /// Writes to the packet filter.
+    pub const FIREWALL: u32 = 5;
     /// Number of signals.
-    pub const COUNT: u32 = 5;
+    pub const COUNT: u32 = 6;
 }
 
 /// Record kinds: the signal in the high byte, what happened in the low byte.
@@ -48,6 +50,10 @@ pub mod kind {
     pub const RTNL_WAIT: u16 = (signal::RTNL as u16) << 8 | 1;
     /// Waits that got no record of their own: [`crate::rtnl::RtnlShortRecord`].
     pub const RTNL_SHORT: u16 = (signal::RTNL as u16) << 8 | 2;
+    /// Legacy iptables replaced a table: [`crate::firewall::FirewallRecord`].
+    pub const FIREWALL_LEGACY: u16 = (signal::FIREWALL as u16) << 8 | 1;
+    /// A batch of nftables was committed: [`crate::firewall::FirewallRecord`].
+    pub const FIREWALL_NFT: u16 = (signal::FIREWALL as u16) << 8 | 2;
 }
 
 /// Bits of [`Header::flags`].

@@ -8,6 +8,7 @@
 mod birthplace;
 mod budget;
 mod fd_table;
+mod firewall;
 mod fork;
 mod globals;
 mod kernel;

@@ -13,6 +13,7 @@ use probe_common::{
     bpf::TcBpfRecord,
     budget::{Sum, SumKey},
     counter,
+    firewall::FirewallRecord,
     fork::ForkRecord,
     netlink::NetlinkRecord,
     rtnl::{Party, RtnlShortRecord, RtnlWaitRecord, RtnlWaiting},
@@ -54,6 +55,7 @@ pub struct RecordTypes(
     [TcRecord; 0],
     [TcBpfRecord; 0],
     [LinkGoneRecord; 0],
+    [FirewallRecord; 0],
     [ForkRecord; 0],
     [NetlinkRecord; 0],
     [RtnlWaitRecord; 0],
@@ -66,12 +68,13 @@ pub struct RecordTypes(
 );
 
 #[unsafe(no_mangle)]
-static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], [], [], [], 0);
+static RECORD_TYPES: RecordTypes = RecordTypes([], [], [], [], [], [], [], [], [], [], [], [], 0);
 
 records!(
     TcRecord,
     TcBpfRecord,
     LinkGoneRecord,
+    FirewallRecord,
     ForkRecord,
     NetlinkRecord,
     RtnlWaitRecord,

@@ -6,15 +6,13 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::{
     config::{
-        Config, Format, Listen,
-        canary::Every,
+        Config, Format,
         load::{self, ConfigError},
-        settings::{Flags, Settings},
     },
     doctor, explain,
     metrics::catalog,
@@ -23,9 +21,11 @@ use crate::{
         ground::{Ground, Wanted},
     },
     proof::selftest,
-    replay, run,
+    replay, send_test,
     stderr::Stderr,
 };
+
+mod watch;
 
 /// Exit code for a mistake of the user's: flags or configuration.
 const USAGE: u8 = 2;
@@ -34,23 +34,6 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  it did what was asked
   1  it could not go on, (doctor) something cannot be seen, (selftest) something was not confirmed
-  2  wrong flags or configuration";
-
-const RUN_EXAMPLES: &str = "\
-Examples:
-  sudo nodeprobe run                       findings on the terminal as they fire
-  sudo nodeprobe run -o json | jq .summary
-  sudo nodeprobe run --listen none         no metrics endpoint
-  curl -s http://127.0.0.1:9477/metrics    what it counts, while it runs
-  curl -s http://127.0.0.1:9477/readyz     what it sees, and what it does not
-  curl -s http://127.0.0.1:9477/livez      503 when a part of it that matters is stuck
-
-Under systemd (Type=notify) it tells READY and STATUS, and pings a watchdog (WatchdogSec=30s) while
-its loops turn.
-
-Exit codes:
-  0  SIGINT or SIGTERM asked for the end, and all findings were handed over
-  1  it could not start or go on: the last line on stderr says which part, why and what to do
   2  wrong flags or configuration";
 
 const REPLAY_NOTES: &str = "\
@@ -75,8 +58,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Watch this node until SIGINT or SIGTERM
-    #[command(after_help = RUN_EXAMPLES)]
-    Run(Run),
+    #[command(after_help = watch::EXAMPLES)]
+    Run(watch::Run),
     /// Say what this kernel allows, which rung every hook would use and what will not be seen
     Doctor {
         /// How to print
@@ -101,7 +84,15 @@ enum Command {
         output: Option<Format>,
     },
     /// Check a configuration file
-    CheckConfig { file: PathBuf },
+    CheckConfig {
+        file: PathBuf,
+        /// Print what it comes to with the defaults, as JSON, secrets hidden
+        #[arg(long)]
+        print: bool,
+    },
+    /// Send one record to a sink, or to each, and say what its backend answers
+    #[command(after_help = send_test::HELP)]
+    SendTest(send_test::Args),
     /// Say what a rule means, how it is computed and what to do; without a name, list the rules
     Explain {
         /// Name of the rule, as findings have it
@@ -123,42 +114,6 @@ enum Command {
     Metrics,
 }
 
-#[derive(Args)]
-struct Run {
-    /// Configuration file (TOML); flags override it
-    #[arg(short, long, value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// How to print findings on stdout
-    #[arg(short, long, value_enum)]
-    output: Option<Format>,
-    /// Address of the metrics endpoint, or "none"
-    #[arg(long, value_name = "ADDR")]
-    listen: Option<Listen>,
-    /// Time between two rounds of events that the agent provokes itself to see that they come through,
-    /// or "none"; 1h without a value
-    #[arg(long, value_name = "SPAN", num_args = 0..=1, default_missing_value = "1h")]
-    periodic: Option<Every>,
-    #[command(flatten)]
-    wanted: Wanted,
-    #[command(flatten)]
-    capture: Capture,
-    /// Let the kernel programs log every event to stderr (slow; for diagnosis)
-    #[arg(long)]
-    kernel_log: bool,
-}
-
-/// Flags about a capture of this run.
-#[derive(Args)]
-struct Capture {
-    /// Write all that goes into detection to a new file, for `nodeprobe replay`
-    #[arg(long, value_name = "FILE")]
-    capture: Option<PathBuf>,
-    /// Most that the file may take (MiB); the agent goes on without it then
-    #[arg(long, value_name = "MIB", default_value_t = 64, requires = "capture",
-          value_parser = clap::value_parser!(u32).range(1..))]
-    capture_limit: u32,
-}
-
 /// Runs the command and returns its exit code.
 pub fn main() -> ExitCode {
     let started = crate::findings::clock::boot_now();
@@ -169,7 +124,7 @@ pub fn main() -> ExitCode {
         .format(|f, r| writeln!(f, "{}: {}", r.level(), r.args()))
         .init();
     match cli.command {
-        Command::Run(args) => run_command(args, started),
+        Command::Run(args) => watch::run(args, started),
         Command::Doctor { output, wanted } => match Ground::survey(wanted) {
             Ok(ground) => doctor::run(output, &ground),
             Err(error) => usage(&error),
@@ -186,7 +141,12 @@ pub fn main() -> ExitCode {
             config.output.format = output.unwrap_or(config.output.format);
             failure_of(replay::run(&file, &config))
         }
-        Command::CheckConfig { file } => match load::load(&file) {
+        Command::SendTest(args) => match configuration(args.config.as_deref()) {
+            Ok(config) => send_tests(&args, &config),
+            Err(error) => usage(&error),
+        },
+        Command::CheckConfig { file, print } => match load::load(&file) {
+            Ok(config) if print => print_config(&config),
             Ok(_) => {
                 say(&format!("{}: ok", file.display()));
                 ExitCode::SUCCESS
@@ -231,19 +191,25 @@ fn print(bytes: &[u8]) -> ExitCode {
     }
 }
 
-fn run_command(args: Run, started: u64) -> ExitCode {
-    let Run { config, output, listen, periodic, .. } = args;
-    let settings = match Settings::read(config, Flags { output, listen, periodic }) {
-        Ok(settings) => settings,
+/// Secrets hide themselves.
+fn print_config(config: &Config) -> ExitCode {
+    match serde_json::to_string_pretty(config) {
+        Ok(json) => print(format!("{json}\n").as_bytes()),
+        Err(error) => failure_of(Err(error)),
+    }
+}
+
+fn send_tests(args: &send_test::Args, config: &Config) -> ExitCode {
+    let outcomes = match send_test::outcomes(args, config) {
+        Ok(outcomes) => outcomes,
         Err(error) => return usage(&error),
     };
-    let ground = match Ground::survey(args.wanted) {
-        Ok(ground) => ground,
-        Err(error) => return usage(&error),
-    };
-    let Capture { capture, capture_limit } = args.capture;
-    let capture = capture.map(|file| run::Capture { file, limit: u64::from(capture_limit) << 20 });
-    failure_of(run::run(settings, &ground, args.kernel_log, capture, started))
+    let mut all_taken = true;
+    for outcome in outcomes {
+        all_taken &= outcome.taken;
+        print(format!("{}\n", outcome.line).as_bytes());
+    }
+    if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Says what went wrong, if anything did.

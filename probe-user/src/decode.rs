@@ -49,6 +49,8 @@ unsafe impl Plain for probe_common::bpf::TcBpfRecord {}
 // SAFETY: as above.
 unsafe impl Plain for probe_common::tc::LinkGoneRecord {}
 // SAFETY: as above.
+unsafe impl Plain for probe_common::firewall::FirewallRecord {}
+// SAFETY: as above.
 unsafe impl Plain for probe_common::fork::ForkRecord {}
 // SAFETY: as above.
 unsafe impl Plain for probe_common::netlink::NetlinkRecord {}

@@ -1,9 +1,10 @@
 //! Events: decoded wire records, typed to the edge.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     signals::{
+        firewall::FirewallWrite,
         fork::ForkFailure,
         netlink::NetlinkChange,
         rtnl::{RtnlWaits, WaitingNow},
@@ -22,8 +23,42 @@ pub use gap::{Gap, HeldSockets};
 pub type BootNs = u64;
 
 /// A task's name as the kernel keeps it: up to 15 bytes, not always UTF-8.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 pub struct Comm(pub [u8; probe_common::wire::COMM_LEN]);
+
+/// Text where a person may read it; in a capture its bytes.
+impl Serialize for Comm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match serializer.is_human_readable() {
+            true => serializer.serialize_str(&self.text().unwrap_or_default()),
+            false => self.0.serialize(serializer),
+        }
+    }
+}
+
+/// Serializes a process that started another; in a capture this is what the pair itself would be.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn starter<S: Serializer>(
+    process: &Option<(u32, Comm)>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Process {
+        pid: u32,
+        comm: Comm,
+    }
+    process.map(|(pid, comm)| Process { pid, comm }).serialize(serializer)
+}
+
+/// Serializes a NUL-padded name as text.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn name<S: Serializer>(name: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&text(name).unwrap_or_default())
+}
 
 impl Comm {
     /// A name as the kernel would keep it.
@@ -102,12 +137,14 @@ impl Event {
 }
 
 /// What happened; one variant a signal.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Body {
     Tc(TcChange),
     Fork(ForkFailure),
     Netlink(NetlinkChange),
     Rtnl(RtnlWaits),
+    Firewall(FirewallWrite),
     /// Something that was looked up, not told: every detector gets it.
     Polled(Fact),
 }

@@ -25,10 +25,12 @@ pub mod proof;
 mod replay;
 pub mod run;
 mod scarce;
+pub mod send_test;
 pub mod signals;
 pub mod sinks;
 pub mod source;
 mod stderr;
+pub mod stream;
 pub mod supervise;
 mod symbols;
 

@@ -17,6 +17,7 @@ use crate::{
     signals::{Detector, SIGNALS, kind_label},
     sinks::Outlets,
     source::capture::{Moment, Recorder},
+    stream::Stream,
 };
 
 /// All stages between a source and the sinks. Does no I/O of its own but what enrichment reads.
@@ -24,6 +25,7 @@ pub struct Pipeline {
     enricher: Enricher,
     detectors: Vec<Box<dyn Detector>>,
     book: Book,
+    stream: Stream,
     metrics: Arc<Metrics>,
     canary: Option<Canary>,
     conditions: Vec<Condition>,
@@ -40,12 +42,15 @@ const MOST_UNNAMED: usize = 64;
 /// Age (ns) at which a condition goes without: names take milliseconds, and are sent later too.
 const WAIT_FOR_NAMES: u64 = 1_000_000_000;
 
-/// Counts an event of a signal and a kind.
-type Count = fn(&Metrics, &str, &str, &Event);
-
-fn counted(metrics: &Metrics, signal: &str, kind: &str, event: &Event) {
-    metrics.event(signal, kind);
-    metrics.summed(signal, event.count() - 1);
+/// Where a record comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A hook told it.
+    Hook,
+    /// It stands for events the kernel side held back.
+    Sum,
+    /// It was there before the hooks.
+    Seed,
 }
 
 impl Pipeline {
@@ -57,6 +62,7 @@ impl Pipeline {
             enricher,
             detectors,
             book: Book::new(&config.findings),
+            stream: Stream::new(&config.events),
             metrics,
             canary: None,
             conditions: Vec::new(),
@@ -75,6 +81,7 @@ impl Pipeline {
     pub fn reconfigure(&mut self, config: &Config) {
         self.detectors.iter_mut().for_each(|detector| detector.reconfigure(config));
         self.book.reconfigure(&config.findings);
+        self.stream.reconfigure(&config.events);
     }
 
     /// A pipeline for what a capture holds, that begins at a moment of its node.
@@ -106,14 +113,7 @@ impl Pipeline {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(bytes);
         }
-        let count: Count = match self.clock {
-            None => |metrics, signal, kind, event| {
-                metrics.histograms.decoded(signal, event.context.at, boot_now());
-                counted(metrics, signal, kind, event);
-            },
-            Some(_) => counted,
-        };
-        self.take(bytes, count, outlets);
+        self.take(bytes, Origin::Hook, outlets);
     }
 
     /// Takes one wire record that stands for events the kernel side held back.
@@ -121,10 +121,7 @@ impl Pipeline {
         if let Some(recorder) = &mut self.recorder {
             recorder.record(bytes);
         }
-        let count = |metrics: &Metrics, signal: &str, _: &str, event: &Event| {
-            metrics.summed(signal, event.count());
-        };
-        self.take(bytes, count, outlets);
+        self.take(bytes, Origin::Sum, outlets);
     }
 
     /// Takes one wire record of what was there before the hooks. The kernel side never counted it,
@@ -133,10 +130,10 @@ impl Pipeline {
         if let Some(recorder) = &mut self.recorder {
             recorder.seed(bytes);
         }
-        self.take(bytes, |metrics, signal, _, _| metrics.seeded(signal), outlets);
+        self.take(bytes, Origin::Seed, outlets);
     }
 
-    fn take(&mut self, bytes: &[u8], count: Count, outlets: &Outlets) {
+    fn take(&mut self, bytes: &[u8], origin: Origin, outlets: &Outlets) {
         let event = match decode(bytes) {
             Ok(event) => event,
             Err(error) => return self.metrics.decode_error(error),
@@ -147,7 +144,7 @@ impl Pipeline {
             return;
         }
         if let Some((signal, kind)) = kind_label(kind) {
-            count(&self.metrics, signal, kind, &event);
+            self.count(origin, signal, kind, &event);
         }
         self.metrics.histograms.observe(&event);
         self.enricher.remember(&event);
@@ -155,6 +152,30 @@ impl Pipeline {
             detector.observe(&event, &mut self.conditions);
         }
         self.raise(event.context.at, outlets);
+        if outlets.want_events() && origin != Origin::Seed {
+            let clock = self.clock.unwrap_or_else(Clock::now);
+            self.stream.take(kind, &event, clock, outlets);
+        }
+    }
+
+    fn count(&self, origin: Origin, signal: &str, kind: &str, event: &Event) {
+        match origin {
+            Origin::Hook => {
+                // A replay does not wait for its events.
+                if self.clock.is_none() {
+                    self.metrics.histograms.decoded(signal, event.context.at, boot_now());
+                }
+                self.metrics.event(signal, kind);
+                self.metrics.summed(signal, event.count() - 1);
+            }
+            Origin::Sum => self.metrics.summed(signal, event.count()),
+            Origin::Seed => self.metrics.seeded(signal),
+        }
+    }
+
+    /// Hands over what was summed up of events until now: there will be no more.
+    pub fn finish(&mut self, outlets: &Outlets) {
+        self.stream.finish(self.clock.unwrap_or_else(Clock::now), outlets);
     }
 
     /// Takes something a poller saw. It belongs to no signal: whom it concerns takes it.
@@ -192,6 +213,7 @@ impl Pipeline {
         for finding in self.book.expire(now) {
             self.send(finding, outlets);
         }
+        self.stream.tick(now, self.clock.unwrap_or_else(Clock::now), outlets);
         self.metrics.observe_state(&self.enricher, &self.detectors, &self.book);
     }
 
@@ -201,6 +223,7 @@ impl Pipeline {
         }
         let clock = self.clock.unwrap_or_else(Clock::now);
         for mut condition in std::mem::take(&mut self.conditions) {
+            self.detectors.iter_mut().for_each(|detector| detector.hear(&condition));
             let named = self.enricher.name_places(&mut condition);
             let waits = now.saturating_sub(condition.at) < WAIT_FOR_NAMES;
             if !named && waits && self.unnamed.len() < MOST_UNNAMED {

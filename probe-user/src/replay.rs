@@ -91,6 +91,7 @@ pub fn play(
             Entry::Preamble(_) | Entry::Cgroup { .. } | Entry::Lost(_) | Entry::End(_) => {}
         }
     }
+    pipeline.finish(outlets);
     tally.ended = Some(match (tally.end, recording.is_cut_short()) {
         (Some(end), _) => Ended::Said(end),
         (None, true) => Ended::InAnEntry,

@@ -52,6 +52,8 @@ pub enum RunError {
         "the metrics endpoint cannot listen on {address}: {source}; choose another with --listen, or \"none\""
     )]
     Listen { address: SocketAddr, source: io::Error },
+    #[error("the metrics endpoint cannot be protected as it was asked to: {0}")]
+    Access(String),
     #[error(transparent)]
     Capture(#[from] WriteError),
     #[error("metrics cannot be registered")]

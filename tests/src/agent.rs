@@ -34,6 +34,9 @@ use transcript::Transcript;
 /// Between two looks at something that cannot be waited for.
 const POLL: Duration = Duration::from_millis(50);
 
+/// Name of the configuration file.
+const CONFIG: &str = "nodeprobe.toml";
+
 /// A running `nodeprobe run`; killed when dropped.
 pub struct Agent {
     child: Child,
@@ -41,7 +44,7 @@ pub struct Agent {
     readers: Vec<JoinHandle<()>>,
     reporter: Reporter,
     ready: Ready,
-    _config: TempDir,
+    config: TempDir,
 }
 
 impl Agent {
@@ -65,7 +68,7 @@ impl Agent {
         reporter: &Reporter,
     ) -> Result<Self> {
         let config_dir = tempfile::tempdir().context("cannot create a temporary directory")?;
-        let config_path = config_dir.path().join("nodeprobe.toml");
+        let config_path = config_dir.path().join(CONFIG);
         fs::write(&config_path, config)
             .with_context(|| format!("cannot write {}", config_path.display()))?;
         let transcript = Arc::new(Transcript::default());
@@ -101,12 +104,20 @@ impl Agent {
             readers,
             reporter,
             ready: Ready::default(),
-            _config: config_dir,
+            config: config_dir,
         };
         let line = agent.transcript.wait(HANG_GUARD, |seen| seen.ready.clone());
         let line = line.ok_or_else(|| anyhow!("the agent is not ready{}", agent.log_tail()))?;
         agent.ready = Ready::parse(&line);
         Ok(agent)
+    }
+
+    /// Puts another configuration in the place of the one it has, as editors and packages do. It looks at
+    /// the file itself.
+    pub fn reconfigure(&self, config: &str) -> Result<()> {
+        let (new, path) = (self.config.path().join("new"), self.config.path().join(CONFIG));
+        fs::write(&new, config).with_context(|| format!("cannot write {}", new.display()))?;
+        fs::rename(&new, &path).with_context(|| format!("cannot replace {}", path.display()))
     }
 
     /// Waits for a finding. What came instead is in the error.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::HANG_GUARD;
 
 /// Every signal the agent has.
-pub const SIGNALS: [&str; 5] = ["tc", "fork", "netlink", "rtnl", "fd"];
+pub const SIGNALS: [&str; 6] = ["tc", "fork", "netlink", "rtnl", "fd", "firewall"];
 
 /// Fetches the text of `http://ADDRESS/PATH`.
 pub fn scrape(url: &str) -> Result<String> {

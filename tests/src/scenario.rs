@@ -11,9 +11,10 @@ use crate::lack::Skips;
 use crate::metrics::Endpoint;
 use crate::report::Reporter;
 use crate::scenarios::{
-    fd_leak, flood, fork_causes, fork_headroom, fork_node_limits, fork_pids_max, lifecycle,
-    netlink_birthplace, netlink_leak, netlink_seed, netlink_shared, quiet_control, rtnl_pressure,
-    tc_agents, tc_asymmetry, tc_before_agent, tc_bpf_attach, tc_handle_toggle, tc_sweep, who_pod,
+    fd_leak, firewall_backends, flood, fork_causes, fork_headroom, fork_node_limits, fork_pids_max,
+    lifecycle, netlink_birthplace, netlink_leak, netlink_seed, netlink_shared, quiet_control,
+    rtnl_pressure, tc_agents, tc_asymmetry, tc_before_agent, tc_bpf_attach, tc_handle_toggle,
+    tc_sweep, who_pod,
 };
 
 /// Every scenario, in the order they are played.
@@ -35,6 +36,7 @@ pub const ALL: &[Scenario] = &[
     fd_leak::SCENARIO,
     netlink_birthplace::SCENARIO,
     who_pod::SCENARIO,
+    firewall_backends::SCENARIO,
     flood::SCENARIO,
     lifecycle::SCENARIO,
     quiet_control::SCENARIO,

@@ -1,6 +1,7 @@
 //! The scenarios, one a file.
 
 pub mod fd_leak;
+pub mod firewall_backends;
 pub mod flood;
 pub mod fork_causes;
 pub mod fork_headroom;

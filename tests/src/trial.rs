@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
-use crate::trials::{canary, dying_node, faults, selftest, watchdog};
+use crate::trials::{canary, dying_node, faults, reload, selftest, watchdog};
 
 /// Every trial, in the order they are played, after the scenarios.
 pub const ALL: &[Trial] = &[
@@ -14,6 +14,7 @@ pub const ALL: &[Trial] = &[
     selftest::BROKEN,
     canary::TRIAL,
     watchdog::TRIAL,
+    reload::TRIAL,
     dying_node::TRIAL,
     faults::bpf_objects::TRIAL,
     faults::kill::TRIAL,
@@ -22,6 +23,7 @@ pub const ALL: &[Trial] = &[
     faults::suspend_tc::TRIAL,
     faults::clock::TRIAL,
     faults::modules::TRIAL,
+    faults::late_module::TRIAL,
     faults::churn::TRIAL,
 ];
 

@@ -3,5 +3,6 @@
 pub mod canary;
 pub mod dying_node;
 pub mod faults;
+pub mod reload;
 pub mod selftest;
 pub mod watchdog;

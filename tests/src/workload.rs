@@ -11,6 +11,7 @@ use crate::clock::Moment;
 
 mod bpf_agent;
 pub mod fd;
+mod firewall;
 mod flood;
 pub mod fork;
 mod leaker;
@@ -94,6 +95,10 @@ pub enum Workload {
     FdSaw(fd::Saw),
     /// Become a program without `CAP_SYS_ADMIN`.
     Unprivileged(unprivileged::Unprivileged),
+    /// Write rules by one backend of iptables after the other.
+    FirewallWrite(firewall::Write),
+    /// Choose a backend of iptables as Felix does, where nothing can fork.
+    FirewallChoose(firewall::Choose),
     /// Ask for tasks in a full cgroup, as fast as it goes.
     ForkFlood(flood::ForkFlood),
     /// Open and close netlink sockets as fast as it goes, then hold some.
@@ -130,6 +135,8 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
         Workload::Unprivileged(args) => unprivileged::run(args),
+        Workload::FirewallWrite(args) => firewall::write(args),
+        Workload::FirewallChoose(args) => firewall::choose(args),
         Workload::ForkFlood(args) => flood::fork(args),
         Workload::NetlinkFlood(args) => flood::netlink(args),
         Workload::TcFlood(args) => flood::tc(args),

@@ -33,7 +33,7 @@ fn help_has_examples_and_exit_codes() -> Result<()> {
     assert!(text.contains("Exit codes:") && text.contains("doctor"), "{text}");
     let run = String::from_utf8(nodeprobe(&["run", "--help"])?.stdout)?;
     assert!(run.contains("Examples:") && run.contains("--rung"), "{run}");
-    assert!(run.contains("Exit codes:") && run.contains("/livez"), "{run}");
+    assert!(run.contains("Exit codes:") && run.contains("/healthz"), "{run}");
     let selftest = String::from_utf8(nodeprobe(&["selftest", "--help"])?.stdout)?;
     assert!(selftest.contains("Examples:") && selftest.contains("Exit codes:"), "{selftest}");
     Ok(())

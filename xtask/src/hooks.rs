@@ -127,8 +127,8 @@ mod tests {
 
     fn hook(name: &str, rung: &str) -> Hook {
         let (signal, rung) = ("tc".to_owned(), Some(rung.to_owned()));
-        let (misses, not_applicable, refused) = (None, None, Vec::new());
-        Hook { signal, hook: name.to_owned(), rung, misses, not_applicable, refused }
+        let (misses, not_applicable, pending, refused) = (None, None, None, Vec::new());
+        Hook { signal, hook: name.to_owned(), rung, misses, not_applicable, pending, refused }
     }
 
     #[test]

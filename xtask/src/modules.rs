@@ -38,9 +38,15 @@ pub const WANTED: &[&str] = &[
     "tcp_diag",
     "udp_diag",
     "unix_diag",
+    "nfnetlink", //
+    // both backends of iptables, with what their simplest rules are made of
     "ip_tables",
+    "ip6_tables",
+    "iptable_filter",
+    "ip6table_filter",
     "nf_tables",
-    "nfnetlink",
+    "nft_counter",
+    "nft_compat",
 ];
 /// The file that lists the selected modules' names, dependencies first.
 pub const ORDER: &str = "modules-order";

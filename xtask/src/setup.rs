@@ -17,6 +17,8 @@ const PACKAGES: &[(&str, &str)] = &[
     ("zstd", "zstd"),
     // The native scenarios use the host's own tools.
     ("iproute2", "tc"),
+    ("iptables", "iptables-nft"),
+    ("nftables", "nft"),
 ];
 
 /// Installs what is missing, and says what there is.

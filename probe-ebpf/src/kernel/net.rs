@@ -31,7 +31,12 @@ pub fn of_device(device: u64) -> Option<(i32, u64)> {
 /// The namespace (`struct net *`) of the socket a message came through (`struct sk_buff *`).
 #[inline(always)]
 pub fn of_skb(skb: u64) -> Option<u64> {
-    let sk: u64 = field(skb, f::SK_BUFF_SK)?;
+    of_sock(field(skb, f::SK_BUFF_SK)?)
+}
+
+/// The namespace (`struct net *`) of a socket (`struct sock *`).
+#[inline(always)]
+pub fn of_sock(sk: u64) -> Option<u64> {
     field(sk, f::SOCK_NET)
 }
 

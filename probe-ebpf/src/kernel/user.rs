@@ -5,6 +5,13 @@ use probe_common::field as f;
 
 use super::{field, read_at, task};
 
+/// The value at an address of the current process; `None` where it cannot be read.
+#[inline(always)]
+pub fn read<T>(address: u64) -> Option<T> {
+    // SAFETY: the helper checks the address and fails instead of faulting.
+    unsafe { bpf_probe_read_user(address as *const T) }.ok()
+}
+
 /// Size of a kernel stack on x86-64 (`THREAD_SIZE`, bytes); double with KASAN, where nothing is found.
 const THREAD_SIZE: u64 = 16 * 1024;
 /// `sizeof(struct pt_regs)` on x86-64 (bytes).
@@ -44,8 +51,7 @@ pub fn top_of_stack() -> u64 {
         };
         // User mode (ring 3) in this very call, or these are no registers.
         if entered.orig_ax == SYS_SOCKET && entered.cs & 3 == 3 {
-            // SAFETY: the helper checks the address and fails instead of faulting.
-            return unsafe { bpf_probe_read_user(entered.sp as *const u64) }.unwrap_or(0);
+            return read(entered.sp).unwrap_or(0);
         }
     }
     0

@@ -76,7 +76,10 @@ pub fn changed(old: &Config, new: &Config) -> Vec<String> {
             names
         }};
     }
-    of!(output, spool, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd)
+    of!(
+        output, events, spool, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd,
+        firewall
+    )
 }
 
 #[cfg(test)]

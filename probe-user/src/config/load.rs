@@ -65,7 +65,9 @@ pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     let config: Config = serde_path_to_error::deserialize(deserializer)
         .map_err(|error| invalid(Some(error.path().to_string()), error.inner()))?;
     let sinks = config.sinks.wrong().map(|(sink, message)| ("sinks", sink, message));
-    let Some((section, key, message)) = config.contradiction().or(sinks) else { return Ok(config) };
+    let metrics = config.metrics.wrong().map(|(key, message)| ("metrics", key, message));
+    let wrong = config.contradiction().or(sinks).or(metrics);
+    let Some((section, key, message)) = wrong else { return Ok(config) };
     let span = DeTable::parse(text).ok().and_then(|table| {
         let section = table.get_ref().get(section)?.get_ref().as_table()?;
         Some(section.get(key)?.span())

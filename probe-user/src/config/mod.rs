@@ -1,16 +1,17 @@
 //! Configuration: a TOML file, every key optional, flags of the command line over it.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 pub mod canary;
 pub mod enrich;
+pub mod events;
 pub mod fd;
 pub mod findings;
+pub mod firewall;
 pub mod fixed;
 pub mod fork;
 pub mod load;
+pub mod metrics;
 pub mod netlink;
 pub mod rtnl;
 pub mod settings;
@@ -19,6 +20,8 @@ pub mod span;
 pub mod spool;
 pub mod tc;
 
+pub use metrics::Listen;
+
 /// Everything that can be configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,8 +29,9 @@ pub struct Config {
     pub output: OutputConfig,
     #[serde(skip_serializing_if = "sinks::SinksConfig::is_empty")]
     pub sinks: sinks::SinksConfig,
+    pub events: events::EventsConfig,
     pub spool: spool::SpoolConfig,
-    pub metrics: MetricsConfig,
+    pub metrics: metrics::MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,
     pub findings: findings::FindingsConfig,
@@ -36,6 +40,7 @@ pub struct Config {
     pub netlink: netlink::NetlinkConfig,
     pub rtnl: rtnl::RtnlConfig,
     pub fd: fd::FdConfig,
+    pub firewall: firewall::FirewallConfig,
 }
 
 /// Where findings are printed.
@@ -68,56 +73,4 @@ pub enum Format {
 pub struct OutputConfig {
     pub format: Format,
     pub to: To,
-}
-
-/// `[metrics]`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct MetricsConfig {
-    pub listen: Listen,
-}
-
-impl Default for MetricsConfig {
-    fn default() -> Self {
-        Self { listen: Listen::At(SocketAddr::from(([127, 0, 0, 1], 9477))) }
-    }
-}
-
-/// Where metrics are served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Listen {
-    At(SocketAddr),
-    /// Not at all.
-    None,
-}
-
-impl std::str::FromStr for Listen {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self::None),
-            address => address.parse().map(Self::At).map_err(|_| {
-                format!("{text:?} is not an address and port such as 127.0.0.1:9477, nor \"none\"")
-            }),
-        }
-    }
-}
-
-impl TryFrom<String> for Listen {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse()
-    }
-}
-
-impl From<Listen> for String {
-    fn from(listen: Listen) -> Self {
-        match listen {
-            Listen::At(address) => address.to_string(),
-            Listen::None => "none".into(),
-        }
-    }
 }

@@ -8,7 +8,12 @@ use super::span::{Span, within};
 use crate::{
     findings::Severity,
     signals::SIGNALS,
-    sinks::{Policy, filter::Filter, kinds::SinkConfig, store::Most},
+    sinks::{
+        Policy,
+        filter::{Events, Filter},
+        kinds::SinkConfig,
+        store::Most,
+    },
 };
 
 /// Most sinks there may be.
@@ -79,6 +84,8 @@ fn wrong(name: &str, sink: &SinkConfig) -> Option<String> {
 pub struct FilterConfig {
     /// Whether it gets findings.
     pub findings: bool,
+    /// Which events it gets: none, their sums, or each.
+    pub events: Events,
     /// The least severity of a finding that it gets.
     pub min_severity: Severity,
     /// Names of signals whose findings and events it gets; all when there is none.
@@ -91,8 +98,8 @@ pub struct FilterConfig {
 
 impl Default for FilterConfig {
     fn default() -> Self {
-        let Filter { findings, least, signals, rules, .. } = Filter::default();
-        Self { findings, min_severity: least, signals, rules }
+        let Filter { findings, events, least, signals, rules } = Filter::default();
+        Self { findings, events, min_severity: least, signals, rules }
     }
 }
 
@@ -100,8 +107,8 @@ impl FilterConfig {
     /// As sinks have it.
     #[must_use]
     pub fn filter(&self) -> Filter {
-        let Self { findings, min_severity, signals, rules } = self.clone();
-        Filter { findings, events: false, least: min_severity, signals, rules }
+        let Self { findings, events, min_severity, signals, rules } = self.clone();
+        Filter { findings, events, least: min_severity, signals, rules }
     }
 }
 

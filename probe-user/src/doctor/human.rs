@@ -37,12 +37,17 @@ fn verdict(report: &Report<'_>) -> String {
         let hooks = report.hooks.iter().filter(chosen);
         hooks.map(|one| format!("{}/{}", one.signal, one.hook)).collect::<Vec<_>>().join(", ")
     };
-    let blind = names(|one| one.rung.is_none() && one.not_applicable.is_none());
+    let blind =
+        names(|one| one.rung.is_none() && one.not_applicable.is_none() && one.pending.is_none());
     let in_part = names(|one| !one.misses.is_empty());
-    match (report.covered, in_part.as_str()) {
+    let verdict = match (report.covered, in_part.as_str()) {
         (false, _) => format!("NOT every hook is covered: nothing is seen of {blind}"),
         (true, "") => "every hook is covered".into(),
         (true, _) => format!("every hook is covered, in part only: {in_part}"),
+    };
+    match names(|one| one.pending.is_some()).as_str() {
+        "" => verdict,
+        pending => format!("{verdict}; waiting for a kernel module: {pending}"),
     }
 }
 
@@ -107,16 +112,20 @@ fn push_new<T: PartialEq>(list: &mut Vec<T>, item: T) {
 fn hook(one: &HookReport, common: &[Common<'_>], lines: &mut Vec<String>) {
     let name = format!("{}/{}", one.signal, one.hook);
     let told = |why: &str| common.iter().any(|common| common.refused.why == why);
-    match (one.not_applicable, one.rung) {
-        (Some(absent), _) => {
+    match (one.not_applicable, one.pending, one.rung) {
+        (Some(absent), ..) => {
             lines.push(format!("{name}: nothing to see: {absent}"));
             return;
         }
-        (None, None) => {
+        (None, Some(module), _) => {
+            lines.push(format!("{name}: pending: the kernel module {module} is not loaded"));
+            lines.push(format!("  will see {}", one.sees));
+        }
+        (None, None, None) => {
             lines.push(format!("{name}: none"));
             lines.push(format!("  cannot see {}", one.sees));
         }
-        (None, Some(rung)) => {
+        (None, None, Some(rung)) => {
             lines.push(format!("{name}: {rung}"));
             let but = if one.misses.is_empty() { "" } else { ", but not " };
             lines.push(format!("  sees {}{but}{}", one.sees, one.misses));

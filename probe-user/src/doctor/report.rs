@@ -39,6 +39,9 @@ pub struct HookReport {
     /// Why there is nothing to see on this kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_applicable: Option<&'static str>,
+    /// The kernel module it waits for, and attaches to by itself when that is loaded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending: Option<&'static str>,
     pub sees: &'static str,
     /// What this rung does not see.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -92,6 +95,7 @@ fn hook(covered: &Coverage) -> HookReport {
         hook: covered.hook.name,
         rung: covered.rung,
         not_applicable: covered.not_applicable,
+        pending: covered.pending(),
         sees: covered.hook.sees,
         misses: covered.misses(),
         unread: covered.unread.clone(),

@@ -45,14 +45,23 @@ impl Subject {
             Some(Interface { index, name: None }) => format!("interface {index}"),
             None => "an unknown interface".into(),
         };
-        let Some(netns) = self.netns else { return interface };
-        match &self.netns_owner {
-            Some(NetnsOwner::Pod(pod)) => format!("{interface} (netns {netns} of {})", pod.label()),
-            Some(NetnsOwner::Container(container)) => {
-                format!("{interface} (netns {netns} of {})", container.label())
-            }
-            Some(NetnsOwner::Host) | None => format!("{interface} (netns {netns})"),
+        match self.netns_label() {
+            Some(netns) => format!("{interface} ({netns})"),
+            None => interface,
         }
+    }
+
+    /// The network namespace: `netns 4026532281 of pod default/web-0`.
+    #[must_use]
+    pub fn netns_label(&self) -> Option<String> {
+        let netns = self.netns?;
+        Some(match &self.netns_owner {
+            Some(NetnsOwner::Pod(pod)) => format!("netns {netns} of {}", pod.label()),
+            Some(NetnsOwner::Container(container)) => {
+                format!("netns {netns} of {}", container.label())
+            }
+            Some(NetnsOwner::Host) | None => format!("netns {netns}"),
+        })
     }
 }
 

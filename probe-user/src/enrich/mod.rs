@@ -124,9 +124,12 @@ impl Enricher {
         let now = boot_now();
         self.processes.remember(pid, at, now, &mut self.misses);
         // The hand is gone in a moment, whose hand it is stays.
-        if let Body::Tc(TcChange::Request(request)) = &event.body
-            && let Some((parent, _)) = request.started_by
-        {
+        let starter = match &event.body {
+            Body::Tc(TcChange::Request(request)) => request.started_by,
+            Body::Firewall(write) => write.started_by,
+            _ => None,
+        };
+        if let Some((parent, _)) = starter {
             self.processes.remember(parent, at, now, &mut self.misses);
         }
         if let Body::Netlink(NetlinkChange::Opened { birth, .. }) = event.body

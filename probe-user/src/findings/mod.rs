@@ -11,6 +11,7 @@ use crate::{
     event::{BootNs, Comm, Context},
     signals::{
         fd::FdEvidence,
+        firewall::FirewallEvidence,
         fork::{ForkEvidence, headroom::HeadroomEvidence},
         netlink::NetlinkEvidence,
         rtnl::evidence::RtnlEvidence,
@@ -66,6 +67,17 @@ pub enum State {
     Resolved,
 }
 
+impl State {
+    /// The state as a label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Firing => "firing",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
 /// A rule a detector applies.
 #[derive(Debug)]
 pub struct Rule {
@@ -116,6 +128,7 @@ pub enum Evidence {
     Netlink(NetlinkEvidence),
     Rtnl(RtnlEvidence),
     Fd(FdEvidence),
+    Firewall(FirewallEvidence),
 }
 
 impl Evidence {
@@ -130,6 +143,7 @@ impl Evidence {
             // The subject is the holder it fired for; the first holder may be another one by now.
             Self::Rtnl(evidence) => evidence.summary(),
             Self::Fd(evidence) => evidence.summary(subject),
+            Self::Firewall(evidence) => evidence.summary(subject),
         }
     }
 }

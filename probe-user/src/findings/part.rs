@@ -10,6 +10,7 @@ use crate::{
     enrich::subject::{Cgroup, Subject},
     signals::{
         fd::{FdEvidence, Scope},
+        firewall::FirewallEvidence,
         fork::{
             Cause, ForkEvidence,
             headroom::{HeadroomEvidence, LimitKind},
@@ -105,6 +106,7 @@ impl Evidence {
             }
             Self::Fd(evidence) => of_fd(evidence, subject),
             Self::Tc(evidence) => of_tc(evidence, subject),
+            Self::Firewall(evidence) => of_firewall(evidence, subject),
             Self::Rtnl(_) => {
                 let text = ["tasks wait for ", "", "locks"];
                 alone(Clause::new(Stage::Waiting, text, "the RTNL mutex"))
@@ -253,6 +255,13 @@ fn of_tc(evidence: &TcEvidence, subject: &Subject) -> Part {
     let (stage, unit) = (Stage::Network, "interfaces");
     let clause = Clause { stage, before, after, unit, thing, name };
     Part { clauses: vec![clause], victim, ..Part::default() }
+}
+
+fn of_firewall(evidence: &FirewallEvidence, subject: &Subject) -> Part {
+    let name = evidence.table_label();
+    let thing = hash(&(subject.netns, &name));
+    let text = ["two backends rule ", "", "tables of the packet filter"];
+    alone(Clause { thing, ..Clause::new(Stage::Network, text, name) })
 }
 
 fn program(subject: &Subject) -> String {

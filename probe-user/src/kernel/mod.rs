@@ -6,6 +6,7 @@ pub mod facts;
 pub mod fields;
 mod fingerprint;
 pub mod functions;
+pub mod modules;
 pub mod rtnetlink;
 pub mod symbols;
 pub mod tracefs;

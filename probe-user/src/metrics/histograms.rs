@@ -79,6 +79,7 @@ impl Histograms {
             Body::Tc(TcChange::LinkGone { .. } | TcChange::Seeded(_))
             | Body::Fork(_)
             | Body::Netlink(_)
+            | Body::Firewall(_)
             | Body::Polled(_) => {}
         }
     }

@@ -1,31 +1,41 @@
-//! `/metrics` over HTTP, on loopback by default, and `/livez` and `/readyz` for the kubelet.
+//! `/metrics` over HTTP, on loopback by default, and `/healthz` and `/readyz` for the kubelet.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{
-    Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1,
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
+    server::conn::http1,
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 
-use super::{Metrics, door::Door};
-use crate::{
-    probe::counters::Counters,
-    supervise::{
-        End, Part, Spawner,
-        health::{Answer, Health},
-    },
+use super::{
+    Metrics,
+    access::Access,
+    door::Door,
+    guests::{Guests, Seat},
+};
+use crate::supervise::{
+    End, Part, Spawner,
+    health::{Answer, Health},
 };
 
-/// Connections served at once; more wait in the backlog.
-const CONNECTIONS: usize = 8;
-/// Longest a connection may last, so that a slow reader cannot hold one of the few.
+/// Longest a connection may last.
 const LONGEST: Duration = Duration::from_secs(30);
-/// Longest a client may take to send its request.
+/// Longest a client may take to agree on TLS, and to send a request.
 const HEADERS: Duration = Duration::from_secs(5);
+/// Most of a request that is read (bytes).
+const REQUEST: usize = 16 * 1024;
 
 /// The task that accepts.
 pub const PART: Part = Part {
@@ -42,8 +52,10 @@ pub const CLIENT: Part =
 /// What a scrape reads.
 pub struct Exporter {
     pub metrics: Arc<Metrics>,
-    pub counters: Arc<Counters>,
     pub health: Arc<Health>,
+    pub access: Access,
+    /// Takes over what is only looked up when somebody asks.
+    pub look: Box<dyn Fn(&Metrics) + Send + Sync>,
 }
 
 impl Exporter {
@@ -52,20 +64,57 @@ impl Exporter {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n".into());
         }
         match request.uri().path() {
-            "/metrics" => self.scrape(),
-            "/livez" => told(self.health.live()),
+            // The kubelet has no token: what these say is for everybody who comes this far.
+            "/healthz" | "/livez" => told(self.health.live()),
             "/readyz" => told(self.health.readiness()),
-            _ => plain(StatusCode::NOT_FOUND, "see /metrics, /livez and /readyz\n".into()),
+            _ if !self.access.lets_in(request.headers()) => stranger(),
+            "/metrics" => self.scrape(),
+            _ => plain(StatusCode::NOT_FOUND, "see /metrics, /healthz and /readyz\n".into()),
         }
     }
 
     fn scrape(&self) -> Response<Full<Bytes>> {
         self.metrics.scrapes.inc();
-        self.metrics.observe_kernel(&self.counters);
+        self.metrics.observe_process();
+        (self.look)(&self.metrics);
         match self.metrics.encode() {
             Ok(text) => plain(StatusCode::OK, text),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n").into()),
         }
+    }
+
+    /// Serves a client until it goes, or has been here for long enough.
+    async fn serve(&self, stream: TcpStream, seat: &Seat, stays: bool) {
+        match self.access.tls() {
+            None => self.speak(stream, seat, stays).await,
+            Some(tls) => {
+                let greeted = timeout(HEADERS, TlsAcceptor::from(tls).accept(stream)).await;
+                if let Ok(Ok(stream)) = greeted {
+                    self.speak(stream, seat, stays).await;
+                }
+            }
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        seat: &Seat,
+        keep_alive: bool,
+    ) {
+        let service = service_fn(|request| {
+            seat.asked();
+            let response = self.answer(&request);
+            async { Ok::<_, Infallible>(response) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .max_buf_size(REQUEST)
+            .keep_alive(keep_alive)
+            .serve_connection(TokioIo::new(stream), service);
+        // How a client goes away is its own affair.
+        let _ = connection.await;
     }
 }
 
@@ -74,10 +123,18 @@ fn told(answer: Answer) -> Response<Full<Bytes>> {
     plain(status, answer.text.into())
 }
 
+/// RFC 6750, section 3.
+fn stranger() -> Response<Full<Bytes>> {
+    let mut response = plain(StatusCode::UNAUTHORIZED, "send the token of token_file\n".into());
+    let how = HeaderValue::from_static("Bearer realm=\"nodeprobe\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+    response
+}
+
 fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
-    let kind = header::HeaderValue::from_static(prometheus::TEXT_FORMAT);
+    let kind = HeaderValue::from_static(prometheus::TEXT_FORMAT);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     response
 }
@@ -97,30 +154,25 @@ pub fn serve(
 }
 
 async fn receive(mut door: Door, exporter: Arc<Exporter>, clients: Spawner) -> io::Result<()> {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let guests = Arc::<Guests>::default();
     loop {
-        let slot = Arc::clone(&slots).acquire_owned().await.map_err(io::Error::other)?;
         let (stream, reserve) = door.accept().await;
+        let seat = guests.seat().await;
         let exporter = Arc::clone(&exporter);
         clients.spawn(CLIENT, async move {
-            let service = service_fn(|request| {
-                let response = exporter.answer(&request);
-                async { Ok::<_, Infallible>(response) }
-            });
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADERS)
-                .max_buf_size(16 * 1024)
-                // Others wait for the fd.
-                .keep_alive(reserve.is_none())
-                .serve_connection(TokioIo::new(stream), service);
-            // How a client goes away is its own affair.
-            let _ = timeout(LONGEST, connection).await;
+            // Where it has the fd in reserve, others wait for that.
+            let served = timeout(LONGEST, exporter.serve(stream, &seat, reserve.is_none()));
+            tokio::select! {
+                _ = served => {}
+                () = seat.taken() => {}
+            }
             if let Some(reserve) = reserve {
                 reserve.fill();
             }
-            drop(slot);
             Ok(())
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,22 @@
 //! The agent's metrics. Every label comes from a registry of the program, so none can grow without
 //! bound, whatever a node does.
 
-use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{
+    CounterVec, Encoder, Gauge, IntCounter, IntCounterVec, IntGaugeVec, Registry, TextEncoder,
+};
 
 use crate::{decode::DecodeError, findings::Severity, source::capture::Captured};
 
+pub mod access;
 mod canary;
 pub mod catalog;
 mod door;
+mod guests;
 mod histograms;
 pub mod http;
 mod loops;
 mod observe;
+mod process;
 pub mod reload;
 pub mod spool;
 mod zero;
@@ -19,6 +24,7 @@ mod zero;
 use canary::CanaryMetrics;
 use histograms::Histograms;
 use loops::Loops;
+use process::Process;
 use reload::ReloadMetrics;
 use spool::SpoolMetrics;
 
@@ -51,6 +57,10 @@ pub struct Metrics {
     pub histograms: Histograms,
     pub loops: Loops,
     pub canary: CanaryMetrics,
+    process: Process,
+    program_seconds: CounterVec,
+    program_runs: IntCounterVec,
+    map_bytes: IntGaugeVec,
     pub reload: ReloadMetrics,
     pub spool: SpoolMetrics,
 }
@@ -91,6 +101,10 @@ impl Metrics {
             histograms: Histograms::new(r)?,
             loops: Loops::new(r)?,
             canary: CanaryMetrics::new(r)?,
+            process: Process::new(r)?,
+            program_seconds: kernel::PROGRAM_SECONDS.register(r)?,
+            program_runs: kernel::PROGRAM_RUNS.register(r)?,
+            map_bytes: kernel::MAP_BYTES.register(r)?,
             reload: ReloadMetrics::new(r)?,
             spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),

@@ -1,5 +1,6 @@
 //! Metrics that mirror what other parts of the agent, and the kernel side, count for themselves.
 
+use aya::Ebpf;
 use probe_common::counter;
 use prometheus::IntCounter;
 
@@ -52,11 +53,18 @@ impl Metrics {
         raise(&self.evicted.with_label_values(&[of]), evicted);
     }
 
+    /// Notes which rung a hook uses; the one it used `before` is no series any more.
+    pub fn observe_rung(&self, covered: &Coverage, before: &'static str) {
+        let (signal, hook) = (covered.signal.name, covered.hook.name);
+        // A rung it never had is no series.
+        let _ = self.coverage.remove_label_values(&[signal, hook, before]);
+        self.coverage.with_label_values(&[signal, hook, covered.rung_name()]).set(1);
+    }
+
     /// Notes which rung each hook uses.
     pub fn observe_coverage(&self, coverage: &[Coverage], ready_seconds: f64) {
         for covered in coverage {
-            let labels = [covered.signal.name, covered.hook.name, covered.rung_name()];
-            self.coverage.with_label_values(&labels).set(1);
+            self.observe_rung(covered, covered.rung_name());
         }
         self.ready_seconds.set(ready_seconds);
     }
@@ -72,5 +80,29 @@ impl Metrics {
                 raise(&self.lost.with_label_values(&[signal.name, reason]), read(which));
             }
         }
+    }
+
+    /// Takes over what the kernel counted of each program. It is asked for each: no map is walked.
+    pub fn observe_programs(&self, ebpf: &Ebpf) {
+        for (name, program) in ebpf.programs() {
+            // Those of other rungs are not loaded.
+            let Ok(info) = program.info() else { continue };
+            let seconds = self.program_seconds.with_label_values(&[name]);
+            seconds.inc_by((info.run_time().as_secs_f64() - seconds.get()).max(0.0));
+            raise(&self.program_runs.with_label_values(&[name]), info.run_count());
+        }
+    }
+
+    /// Notes the memory of each map.
+    pub fn observe_maps(&self, maps: &[(String, u64)]) {
+        for (name, bytes) in maps {
+            let gauge = self.map_bytes.with_label_values(&[name.as_str()]);
+            gauge.set(i64::try_from(*bytes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Looks at the agent itself.
+    pub fn observe_process(&self) {
+        self.process.observe();
     }
 }

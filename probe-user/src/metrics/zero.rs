@@ -12,7 +12,7 @@ use crate::{
     enrich::misses::Lookup,
     event::Fact,
     findings::Severity,
-    signals::{SIGNALS, fork, netlink, tc},
+    signals::{SIGNALS, firewall, fork, netlink, tc},
     sinks::{backend::Reason, queue::OUTCOMES},
     source::{capture::Captured, poll},
     symbols::Outcome,
@@ -65,7 +65,7 @@ impl Metrics {
         for signal in [&tc::SIGNAL, &netlink::SIGNAL] {
             self.seeded.with_label_values(&[signal.name]);
         }
-        for signal in [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL] {
+        for signal in [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &firewall::SIGNAL] {
             self.summed.with_label_values(&[signal.name]);
         }
         for outcome in Outcome::LABELS {

@@ -54,8 +54,8 @@ impl TryFrom<Keys> for AuthConfig {
 
     fn try_from(keys: Keys) -> Result<Self, String> {
         let Keys { username, password, password_file, token, token_file, scheme } = keys;
-        let password = source("password", password, password_file)?;
-        let token = source("token", token, token_file)?;
+        let password = Source::of("password", password, password_file)?;
+        let token = Source::of("token", token, token_file)?;
         let allowed = "allowed are username with password or password_file, or token or token_file \
                        with or without a scheme";
         match (username, password, token, scheme) {
@@ -76,21 +76,27 @@ impl TryFrom<Keys> for AuthConfig {
     }
 }
 
-fn source(
-    key: &str,
-    given: Option<Secret>,
-    file: Option<PathBuf>,
-) -> Result<Option<Source>, String> {
-    match (given, file) {
-        (None, None) => Ok(None),
-        (Some(secret), None) => Ok(Some(Source::Given(secret))),
-        (None, Some(path)) => Ok(Some(Source::File(path))),
-        (Some(_), Some(_)) => Err(format!("{key} and {key}_file are two of one; keep one of them")),
-    }
-}
-
 impl Source {
-    fn into_keys(self) -> (Option<Secret>, Option<PathBuf>) {
+    /// Of a key that holds a secret, or the key beside it that names its file.
+    ///
+    /// # Errors
+    /// When it is both.
+    pub fn of(
+        key: &str,
+        given: Option<Secret>,
+        file: Option<PathBuf>,
+    ) -> Result<Option<Self>, String> {
+        match (given, file) {
+            (None, None) => Ok(None),
+            (Some(secret), None) => Ok(Some(Self::Given(secret))),
+            (None, Some(path)) => Ok(Some(Self::File(path))),
+            (Some(_), Some(_)) => Err(format!("{key} and {key}_file are two of one; keep one")),
+        }
+    }
+
+    /// The two keys that it is made of.
+    #[must_use]
+    pub fn into_keys(self) -> (Option<Secret>, Option<PathBuf>) {
         match self {
             Self::Given(secret) => (Some(secret), None),
             Self::File(path) => (None, Some(path)),

@@ -5,6 +5,7 @@
 pub mod auth;
 pub mod headers;
 pub mod http;
+pub mod local;
 pub mod resolve;
 pub mod secret;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! TLS as a client: whom to trust, and who we are.
+//! TLS as a client: whom to trust, and who we are; and as a [`server`].
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +13,8 @@ use rustls::{
 use serde::{Deserialize, Serialize};
 
 use super::watched::{Stamp, text};
+
+pub mod server;
 
 /// `tls`: keys of whatever connects by TLS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]

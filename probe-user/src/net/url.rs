@@ -39,17 +39,19 @@ impl HttpUrl {
         address.map_or(self.host() == "localhost", |address| address.is_loopback())
     }
 
-    /// The address of a door of a server: `path` below what this one has of a path already. One that ends
-    /// with it already stays as it is.
+    /// The address of a door of a server: `path`, and whatever query it has, below what this one has of
+    /// a path already. One that ends with the path already does not get it twice.
     #[must_use]
     pub fn below(&self, path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let own = self.0.path().trim_end_matches('/');
-        if own.ends_with(path) {
-            return self.clone();
-        }
-        let query = self.0.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let path = if own.ends_with(path) { "" } else { path };
+        let queries = [self.0.query().unwrap_or_default(), query];
+        let query = queries.into_iter().filter(|query| !query.is_empty());
+        let query = query.collect::<Vec<_>>().join("&");
+        let question = if query.is_empty() { "" } else { "?" };
         let mut parts = self.0.clone().into_parts();
-        parts.path_and_query = format!("{own}{path}{query}").parse().ok();
+        parts.path_and_query = format!("{own}{path}{question}{query}").parse().ok();
         Uri::from_parts(parts).map_or_else(|_| self.clone(), Self)
     }
 }
@@ -160,6 +162,8 @@ mod tests {
         assert_eq!(door("http://am:9093/"), "http://am:9093/api/v2/alerts");
         assert_eq!(door("https://x/am/?t=1"), "https://x/am/api/v2/alerts?t=1");
         assert_eq!(door("https://x/am/api/v2/alerts"), "https://x/am/api/v2/alerts");
+        let bulk = url("http://es?a=b").below("/_bulk?c=d");
+        assert_eq!(bulk.uri().to_string(), "http://es/_bulk?a=b&c=d");
     }
 
     #[test]

@@ -8,11 +8,11 @@ use aya::{
 };
 
 use super::{
-    classify::classify,
+    classify::{classify, is_unknown},
     hook::{Attachment, Target},
     refusal::Refusal,
 };
-use crate::kernel::facts::Facts;
+use crate::kernel::{facts::Facts, modules};
 
 /// Attaches programs of an object and remembers which.
 pub struct Attacher<'a> {
@@ -50,7 +50,7 @@ impl<'a> Attacher<'a> {
             Target::Kprobe(function) | Target::Kretprobe(function) => kprobe(program, function),
             Target::Tracepoint(category, name) => tracepoint(program, category, name),
         };
-        result.map_err(|error| classify(part.program, part.target, &error, facts))?;
+        result.map_err(|error| refusal(part, &error, facts))?;
         self.attached.insert(key);
         Ok(())
     }
@@ -66,6 +66,16 @@ impl<'a> Attacher<'a> {
             Some(Program::TracePoint(program)) => program.unload(),
             _ => Ok(()),
         };
+    }
+}
+
+/// What an error means for a part: the kernel does not know the function of a module that is not there.
+fn refusal(part: &Attachment, error: &ProgramError, facts: &Facts) -> Refusal {
+    match (part.module, part.target.function()) {
+        (Some(module), Some(function)) if is_unknown(error) && !modules::is_there(module) => {
+            Refusal::ModuleNotLoaded { module, function }
+        }
+        _ => classify(part.program, part.target, error, facts),
     }
 }
 
@@ -99,4 +109,32 @@ fn tracepoint(program: &mut Program, category: &str, name: &str) -> Result<(), P
     let program: &mut TracePoint = program.try_into()?;
     once(program.load())?;
     program.attach(category, name).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use aya::sys::SyscallError;
+
+    use super::*;
+
+    const FUNCTION: &str = "nodeprobe_no_such_function";
+
+    fn refused(module: &'static str, errno: i32) -> Refusal {
+        let io_error = io::Error::from_raw_os_error(errno);
+        let error = ProgramError::SyscallError(SyscallError { call: "perf_event_open", io_error });
+        let part = Attachment::new("program", Target::Kprobe(FUNCTION)).in_module(module);
+        refusal(&part, &error, &Facts::read())
+    }
+
+    #[test]
+    fn a_function_is_missing_only_where_its_module_is_there() {
+        let module = "nodeprobe_no_such_module";
+        let pending = Refusal::ModuleNotLoaded { module, function: FUNCTION };
+        assert_eq!(refused(module, libc::ENOENT), pending);
+        assert_ne!(refused(module, libc::EPERM), pending);
+        // A part of every kernel, as far as sysfs is concerned.
+        assert_eq!(refused("kernel", libc::ENOENT), Refusal::NoFunction(FUNCTION));
+    }
 }

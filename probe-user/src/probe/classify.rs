@@ -71,6 +71,12 @@ pub fn classify(
     }
 }
 
+/// Whether the kernel says that it does not know what a program shall be attached to.
+pub(super) fn is_unknown(error: &ProgramError) -> bool {
+    let errno = innermost_io(error).and_then(io::Error::raw_os_error);
+    !matches!(error, ProgramError::LoadError { .. }) && errno == Some(libc::ENOENT)
+}
+
 fn not_there(function: &'static str, presence: Presence) -> Refusal {
     match presence {
         Presence::Changed(changed) => Refusal::FunctionChanged { function, changed },

@@ -47,6 +47,8 @@ pub struct Coverage {
 impl Coverage {
     /// Rung of a hook that has nothing to see here, as a metric label.
     pub const NOT_APPLICABLE: &'static str = "not_applicable";
+    /// Rung of a hook that waits for its kernel module, as a metric label.
+    pub const PENDING: &'static str = "pending";
 
     /// Of a hook that nothing was tried for yet.
     #[must_use]
@@ -78,16 +80,25 @@ impl Coverage {
         full_name(self.signal, self.hook)
     }
 
-    /// Whether nothing is missed: a rung works, or there is nothing to see.
+    /// The kernel module it waits for: what it would see cannot happen before that is loaded.
+    #[must_use]
+    pub fn pending(&self) -> Option<&'static str> {
+        self.refusals.iter().find_map(|(_, refusal)| match refusal {
+            Refusal::ModuleNotLoaded { module, .. } if self.rung.is_none() => Some(*module),
+            _ => None,
+        })
+    }
+
+    /// Whether nothing is missed: a rung works, or there is nothing to see (yet).
     #[must_use]
     pub fn is_covered(&self) -> bool {
-        self.rung.is_some() || self.not_applicable.is_some()
+        self.rung.is_some() || self.not_applicable.is_some() || self.pending().is_some()
     }
 
     /// Whether it does not run on the rung that was asked for by its name.
     #[must_use]
     pub fn is_refused_as_asked(&self) -> bool {
-        self.asked_for && self.rung.is_none()
+        self.asked_for && self.rung.is_none() && self.pending().is_none()
     }
 
     /// The rung as a metric label.
@@ -96,6 +107,7 @@ impl Coverage {
         match (self.rung, self.not_applicable) {
             (Some(rung), _) => rung.name(),
             (None, Some(_)) => Self::NOT_APPLICABLE,
+            (None, None) if self.pending().is_some() => Self::PENDING,
             (None, None) => "none",
         }
     }

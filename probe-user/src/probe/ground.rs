@@ -36,7 +36,7 @@ pub enum FieldsFrom {
 }
 
 /// The kernel, what is known of it, and how it shall be hooked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ground {
     pub facts: Facts,
     pub offsets: Offsets,

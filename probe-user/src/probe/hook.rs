@@ -59,6 +59,12 @@ impl Hook {
         self.steps.iter().find(|step| step.rung == rung)
     }
 
+    /// The kernel module it lives in; `None` when it is on the kernel proper.
+    #[must_use]
+    pub fn module(&self) -> Option<&'static str> {
+        self.steps.iter().flat_map(|step| step.programs).find_map(|part| part.module)
+    }
+
     /// What it reads on a rung.
     pub fn reads_on(&'static self, rung: Rung) -> impl Iterator<Item = &'static Reads> {
         self.reads.iter().copied().filter(move |reads| reads.on.contains(&rung))
@@ -88,6 +94,9 @@ pub struct Attachment {
     /// What the kernel must have for the program to make sense. Where it is missing the program is
     /// left out, and nothing is missed.
     pub feature: Option<Feature>,
+    /// The kernel module its target is in, unless the kernel has it built in. Until the module is loaded
+    /// the hook is pending.
+    pub module: Option<&'static str>,
 }
 
 /// Something not every kernel has. Without it there is nothing to see, and nothing is missed.
@@ -109,6 +118,20 @@ pub enum Target {
     Tracepoint(&'static str, &'static str),
 }
 
+impl Target {
+    /// The function it is; `None` for a tracepoint.
+    #[must_use]
+    pub fn function(self) -> Option<&'static str> {
+        match self {
+            Self::Fentry(function)
+            | Self::Fexit(function)
+            | Self::Kprobe(function)
+            | Self::Kretprobe(function) => Some(function),
+            Self::Tracepoint(..) => None,
+        }
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -125,7 +148,7 @@ impl Attachment {
     /// A program the step needs.
     #[must_use]
     pub const fn new(program: &'static str, target: Target) -> Self {
-        Self { program, target, optional: false, symbol: None, feature: None }
+        Self { program, target, optional: false, symbol: None, feature: None, module: None }
     }
 
     /// A program the step can do without.
@@ -144,5 +167,11 @@ impl Attachment {
     #[must_use]
     pub const fn only_with(self, feature: Feature) -> Self {
         Self { feature: Some(feature), ..self }
+    }
+
+    /// The same, with a target in a kernel module (its name as in /proc/modules).
+    #[must_use]
+    pub const fn in_module(self, module: &'static str) -> Self {
+        Self { module: Some(module), ..self }
     }
 }

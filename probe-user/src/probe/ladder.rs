@@ -43,7 +43,14 @@ impl<'a> Ladder<'a> {
         hooks.map(|(signal, hook)| self.attach(signal, hook)).collect()
     }
 
-    fn attach(&mut self, signal: &'static Signal, hook: &'static Hook) -> Coverage {
+    /// Takes every program of a hook back, whatever it is attached to.
+    pub fn detach(&mut self, hook: &'static Hook) {
+        let parts = hook.steps.iter().flat_map(|step| step.programs);
+        parts.for_each(|part| self.attacher.unload(part));
+    }
+
+    /// Attaches one hook. Its programs must not be attached yet.
+    pub fn attach(&mut self, signal: &'static Signal, hook: &'static Hook) -> Coverage {
         let asked = self.choices.named(signal, hook);
         let mut coverage = Coverage::none(signal, hook);
         coverage.asked_for = asked.is_some();
@@ -53,7 +60,9 @@ impl<'a> Ladder<'a> {
             return coverage;
         }
         let only = self.choices.rung(signal, hook);
-        for rung in Rung::LADDER.into_iter().filter(|rung| only.is_none_or(|only| only == *rung)) {
+        // What is asked for is answered, also where the hook has no such rung.
+        let may_use = |rung: &Rung| only.map_or(hook.step(*rung).is_some(), |only| only == *rung);
+        for rung in Rung::LADDER.into_iter().filter(may_use) {
             match self.climb(hook, rung) {
                 Ok(without) => {
                     coverage.without = without;
@@ -105,7 +114,7 @@ impl<'a> Ladder<'a> {
                 Ok(()) => done.push(part),
                 Err(refusal) if part.optional => without.push((part.program, refusal)),
                 Err(refusal) => {
-                    done.into_iter().for_each(|part| self.attacher.unload(part));
+                    done.into_iter().chain([part]).for_each(|part| self.attacher.unload(part));
                     return Err(refusal);
                 }
             }

@@ -3,11 +3,13 @@
 mod attach;
 pub mod choice;
 pub mod classify;
+pub mod cost;
 pub mod counters;
 pub mod coverage;
 pub mod ground;
 pub mod hook;
 mod ladder;
+pub mod modules;
 pub mod object;
 pub mod reads;
 pub mod refusal;

@@ -9,8 +9,8 @@ use aya::{
 use thiserror::Error;
 
 use super::{
-    attach::Attacher, choice::Choices, classify::chain, counters::Counters, coverage::Coverage,
-    hook::Rung, ladder::Ladder, refusal::Refusal,
+    attach::Attacher, choice::Choices, classify::chain, cost, counters::Counters,
+    coverage::Coverage, hook::Rung, ladder::Ladder, refusal::Refusal,
 };
 use crate::{
     kernel::{facts::Facts, fields::Offsets},
@@ -56,6 +56,8 @@ pub struct Probe {
     pub rtnl_waiting: WaitingMap,
     pub untold: Untold,
     pub coverage: Vec<Coverage>,
+    /// Name and memory (bytes) of each map.
+    pub map_bytes: Vec<(String, u64)>,
 }
 
 impl Probe {
@@ -100,6 +102,7 @@ impl Probe {
             Ladder::new(attacher, facts, offsets, &options.choices).attach_all()
         };
         release_parse_memory();
+        let map_bytes = cost::map_bytes(&ebpf);
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
         let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
         let rtnl_waiting = take(&mut ebpf, "RTNL_WAITING", HashMap::try_from)?;
@@ -108,7 +111,7 @@ impl Probe {
             sums: take(&mut ebpf, "SUMMED", HashMap::try_from)?,
             sockets: take(&mut ebpf, "NETLINK_UNTOLD", HashMap::try_from)?,
         };
-        Ok(Self { ebpf, ring, counters, rtnl_waiting, untold, coverage })
+        Ok(Self { ebpf, ring, counters, rtnl_waiting, untold, coverage, map_bytes })
     }
 
     /// The user stacks that programs keep, by id; there once.

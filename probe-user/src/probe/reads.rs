@@ -78,6 +78,16 @@ pub const NETNS_OF_REQUEST: Reads = Reads::new(
 )
 .on(FUNCTION);
 
+/// The namespace whose packet filter is written.
+pub const NETNS_OF_TABLE: Reads = Reads::new(
+    &[f::SK_BUFF_SK, f::SOCK_NET, f::NET_NS_INUM, f::NET_COOKIE],
+    "the network namespace of a table",
+)
+.vital();
+
+/// A batch of netlink messages.
+pub const BATCH: Reads = Reads::new(&[f::SK_BUFF_DATA, f::SK_BUFF_LEN], "what is written").vital();
+
 /// The namespace a socket is made in.
 pub const NETNS_OF_SOCKET: Reads =
     Reads::new(&[f::NET_NS_INUM], "the network namespace of a socket").on(FUNCTION);

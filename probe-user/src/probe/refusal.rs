@@ -32,6 +32,8 @@ pub enum Refusal {
     NoTracefs(String),
     #[error("this kernel has no function {0}: it was renamed, removed or inlined")]
     NoFunction(&'static str),
+    #[error("the kernel module {module} is not loaded, which has function {function}")]
+    ModuleNotLoaded { module: &'static str, function: &'static str },
     #[error("the compiler changed function {function} to {changed}: its arguments may have moved")]
     FunctionChanged { function: &'static str, changed: String },
     #[error("this kernel has several functions {0}, and nothing tells which is meant")]
@@ -141,6 +143,10 @@ impl Refusal {
                 "use a kernel built with CONFIG_KALLSYMS_ALL=y"
             }
             Self::NoSymbol(SymbolError::Ambiguous(_)) => REPORT,
+            Self::ModuleNotLoaded { .. } => {
+                "nothing: it attaches by itself when the module is loaded; until then nobody can write \
+                 there"
+            }
             Self::NoSuchRung => "make one of its other rungs work, or do not ask for this one",
             Self::TooOld(_) => "use Linux 5.8 or later",
             Self::Maps(_) => {

@@ -11,7 +11,10 @@ use crate::{
     enrich::Enricher,
     event::{Context, Event, Fact, FdRound, ProcessFds},
     findings::Finding,
-    sinks::testing,
+    sinks::{
+        filter::{Events, Filter},
+        testing,
+    },
     source::capture::{Moment, Recorder},
 };
 
@@ -168,4 +171,23 @@ fn lost_entries_are_counted_where_they_belong() {
     let mut tally = Tally::default();
     entries.iter().for_each(|entry| tally.count(entry));
     assert_eq!((tally.lost, tally.records), (7, 1));
+}
+
+#[test]
+fn a_sink_that_wants_events_gets_all_that_were_recorded() {
+    let (_, bytes, _) = live(1 << 20);
+    for (events, expected) in [(Events::Raw, 20), (Events::Summed, 1), (Events::None, 0)] {
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let filter = Filter { findings: false, events, ..Filter::default() };
+        let (sinks, told) = testing::telling(filter, true, &metrics);
+        let mut capture = Cursor::new(&bytes);
+        let config = Config::default();
+        play(&mut capture, &config, &metrics, &sinks.outlets, &mut Tally::default()).unwrap();
+        sinks.finish(LAST_WORDS);
+        let told: Vec<_> = told.iter().collect();
+        assert_eq!(told.len(), expected, "{events:?}");
+        let events: u64 = told.iter().map(|one| one["count"].as_u64().unwrap()).sum();
+        assert!(told.is_empty() || events == 20, "{events}");
+        assert!(told.iter().all(|one| one["kind"] == "failed" && one["pid"] == 7));
+    }
 }

@@ -24,6 +24,7 @@ impl Agent {
                 let outlets = &sinks.outlets;
                 source.drain(|record| pipeline.record(record, outlets));
                 untold.take_all(|record| pipeline.summed(record, outlets));
+                pipeline.finish(outlets);
                 Ok(())
             }),
         };

@@ -25,6 +25,8 @@ use crate::{event::BootNs, supervise::Stuck};
 pub enum Notify<'a> {
     /// It sees what it can see, with a line that says what that is.
     Ready(&'a str),
+    /// It is ready already, and sees more or less than before.
+    Status(&'a str),
     /// It reads its configuration again; it is ready when it says so.
     Reloading,
     /// Its end has begun.
@@ -109,6 +111,10 @@ impl Notifier {
             Notify::Ready(status) => {
                 self.status = (*status).to_owned();
                 self.put(&format!("READY=1\nSTATUS={status}\n"));
+            }
+            Notify::Status(status) => {
+                self.status = (*status).to_owned();
+                self.put(&format!("STATUS={status}\n"));
             }
             // The time is what systemd tells one reload from another by (sd_notify(3)).
             Notify::Reloading => {

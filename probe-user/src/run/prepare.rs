@@ -11,6 +11,7 @@ use crate::{
     probe::{
         coverage::Coverage,
         ground::Ground,
+        modules::Modules,
         object::{Options, Probe},
     },
     supervise::Supervisor,
@@ -20,6 +21,7 @@ use crate::{
 /// Attached hooks, and what their events go through.
 pub struct Prepared {
     pub probe: Probe,
+    pub modules: Modules,
     pub pipeline: Pipeline,
 }
 
@@ -47,7 +49,8 @@ impl Prepared {
         let recorder = capture.map(|capture| capture.start(&probe.coverage, metrics, supervisor));
         let pipeline = Pipeline::new(config, enricher, Arc::clone(metrics))
             .with_recorder(recorder.transpose()?);
-        Ok(Self { probe, pipeline })
+        let modules = Modules::new(ground, &probe.coverage);
+        Ok(Self { probe, modules, pipeline })
     }
 }
 

@@ -1,16 +1,14 @@
 //! What the agent says when it is ready: what it sees, and what it does not.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{probe::coverage::Coverage, signals::SIGNALS};
 
 /// One line that begins with `ready`, then one for each gap, then what can be done about the gaps.
 #[must_use]
-pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration) -> Vec<String> {
-    let metrics = metrics.map_or_else(
-        || "no metrics endpoint".into(),
-        |address| format!("metrics on http://{address}/metrics"),
-    );
+pub fn lines(coverage: &[Coverage], metrics: Option<&str>, took: Duration) -> Vec<String> {
+    let metrics =
+        metrics.map_or_else(|| "no metrics endpoint".into(), |url| format!("metrics on {url}"));
     let ready = format!("ready in {} ms: {}, {metrics}", took.as_millis(), rungs(coverage));
     let blind = coverage.iter().all(|covered| covered.rung.is_none());
     let blind = blind.then(|| {
@@ -22,6 +20,7 @@ pub fn lines(coverage: &[Coverage], metrics: Option<SocketAddr>, took: Duration)
     std::iter::once(ready)
         .chain(blind)
         .chain(gaps(coverage))
+        .chain(coverage.iter().filter_map(waiting))
         .chain(todo.into_iter().map(|todo| format!("to do: {todo}")))
         .collect()
 }
@@ -40,6 +39,28 @@ pub fn status(coverage: &[Coverage]) -> String {
 /// A line for each hook that sees nothing, or not all.
 pub fn gaps(coverage: &[Coverage]) -> impl Iterator<Item = String> {
     coverage.iter().filter_map(gap)
+}
+
+/// A line for a hook that waits for its kernel module, which is no gap.
+fn waiting(covered: &Coverage) -> Option<String> {
+    let module = covered.pending()?;
+    let (name, sees) = (covered.name(), covered.hook.sees);
+    Some(format!(
+        "waiting: {name}: the kernel module {module} is not loaded; when it is, this will see {sees}"
+    ))
+}
+
+/// What to say of a hook whose kernel module came or went.
+#[must_use]
+pub fn changed(covered: &Coverage) -> String {
+    match covered.rung {
+        Some(rung) => {
+            let module = covered.hook.module().unwrap_or_default();
+            let (name, sees) = (covered.name(), covered.hook.sees);
+            format!("attached: {name}: the kernel module {module} is loaded: {rung} sees {sees}")
+        }
+        None => waiting(covered).or_else(|| gap(covered)).unwrap_or_default(),
+    }
 }
 
 /// Each signal with its rung.

@@ -59,7 +59,7 @@ impl Agent {
     fn take_over(&mut self) -> Result<Applied, Rejected> {
         let next = self.settings.read_again()?;
         // The one thing that can still fail comes first.
-        let sinks = self.sinks.change(&next.config.sinks, &self.metrics, &mut self.supervisor)?;
+        let sinks = self.sinks.change(&next.config, &self.metrics, &mut self.supervisor)?;
         self.pipeline.reconfigure(&next.config);
         self.settings.config = next.config;
         let now = next.changed.into_iter().chain(sinks.words()).collect();

@@ -1,7 +1,12 @@
 //! Starts every thread and task: all are there before the first event, so the agent works when nothing
 //! can fork any more.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    os::fd::OwnedFd,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use aya::Ebpf;
 use tokio::net::TcpListener;
@@ -22,10 +27,11 @@ use crate::{
     findings::clock::boot_now,
     metrics::{
         Metrics,
+        access::Access,
         http::{self, Exporter},
     },
     pipeline::Pipeline,
-    probe::{coverage::Coverage, object::Probe},
+    probe::{cost, counters::Counters, coverage::Coverage, modules::Modules, object::Probe},
     signals::netlink,
     sinks::Sinks,
     source::{
@@ -40,8 +46,11 @@ use crate::{
 /// Everything that is at work.
 pub struct Agent {
     /// Attached for as long as it lives.
-    pub ebpf: Ebpf,
+    pub ebpf: Arc<Mutex<Ebpf>>,
+    /// The kernel counts runs of programs while it lives.
+    pub _run_counts: Option<OwnedFd>,
     pub coverage: Vec<Coverage>,
+    pub modules: Modules,
     pub settings: Settings,
     pub gaps: Gaps,
     pub source: LiveRing,
@@ -69,17 +78,21 @@ impl Agent {
     ) -> Result<Self, RunError> {
         let config = &settings.config;
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
-        let Prepared { probe, pipeline } = prepared;
-        let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage } = probe;
+        let Prepared { probe, modules, pipeline } = prepared;
+        let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage, map_bytes } = probe;
         let sinks = Sinks::of(config, false, &metrics, &mut supervisor)?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
         kernel_log::start(&mut ebpf, &mut supervisor);
         let health = Arc::new(Health::default());
         let counters = Arc::new(counters);
         let gaps = Gaps::new(Arc::clone(&counters), names_inodes(&coverage));
+        metrics.observe_maps(&map_bytes);
+        let ebpf = Arc::new(Mutex::new(ebpf));
+        let access = Access::of(&config.metrics).map_err(RunError::Access)?;
+        let look = looks(counters, &ebpf);
         let exporter =
-            Exporter { metrics: Arc::clone(&metrics), counters, health: Arc::clone(&health) };
-        let address = serve_metrics(config.metrics.listen, exporter, &mut supervisor).await?;
+            Exporter { metrics: Arc::clone(&metrics), health: Arc::clone(&health), access, look };
+        let url = serve_metrics(config.metrics.listen, exporter, &mut supervisor).await?;
         let waits = Box::new(RtnlPoller(rtnl_waiting));
         let polls = poll::start(config, vec![waits], &mut supervisor);
         let polls = polls.map_err(failed("pollers"))?;
@@ -87,11 +100,13 @@ impl Agent {
         let notifier = Notifier::from_env();
         // It runs while the ring is read: each look tells when it was.
         let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
-        announce(&coverage, &metrics, address, started);
+        announce(&coverage, &metrics, url.as_deref(), started);
         sinks.gaps().for_each(|gap| say(&gap));
         Ok(Self {
             ebpf,
+            _run_counts: config.metrics.bpf_stats.then(cost::count_runs).flatten(),
             coverage,
+            modules,
             settings,
             gaps,
             source,
@@ -122,31 +137,39 @@ fn names_inodes(coverage: &[Coverage]) -> bool {
     netlink.any(|hook| hook.rung.is_some_and(netlink::names_inodes))
 }
 
+/// What a scrape takes over from the kernel side, for as long as that is there.
+fn looks(counters: Arc<Counters>, ebpf: &Arc<Mutex<Ebpf>>) -> Box<dyn Fn(&Metrics) + Send + Sync> {
+    let ebpf = Arc::downgrade(ebpf);
+    Box::new(move |metrics| {
+        metrics.observe_kernel(&counters);
+        if let Some(ebpf) = ebpf.upgrade() {
+            metrics.observe_programs(&ebpf.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    })
+}
+
+/// Returns the address of the metrics.
 async fn serve_metrics(
     listen: Listen,
     exporter: Exporter,
     supervisor: &mut Supervisor,
-) -> Result<Option<SocketAddr>, RunError> {
+) -> Result<Option<String>, RunError> {
     let Listen::At(address) = listen else {
         return Ok(None);
     };
     let cannot = |source| RunError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let address = listener.local_addr().map_err(cannot)?;
+    let url = format!("{}://{address}/metrics", exporter.access.scheme());
     let clients = supervisor.spawner(&http::CLIENT);
     supervisor.task(http::PART, http::serve(listener, Arc::new(exporter), clients));
-    Ok(Some(address))
+    Ok(Some(url))
 }
 
-fn announce(
-    coverage: &[Coverage],
-    metrics: &Metrics,
-    address: Option<SocketAddr>,
-    started: BootNs,
-) {
+fn announce(coverage: &[Coverage], metrics: &Metrics, url: Option<&str>, started: BootNs) {
     let took = Duration::from_nanos(boot_now().saturating_sub(started));
     metrics.observe_coverage(coverage, took.as_secs_f64());
-    for line in ready::lines(coverage, address, took) {
+    for line in ready::lines(coverage, url, took) {
         say(&line);
     }
 }

@@ -1,7 +1,9 @@
 //! What happens each second.
 
-use super::start::Agent;
-use crate::event::BootNs;
+use std::sync::PoisonError;
+
+use super::{notify::Notify, ready, start::Agent};
+use crate::{cli::say, event::BootNs};
 
 impl Agent {
     /// Gives the time to the detectors, looks whether every loop turns, and proves that this one does.
@@ -11,6 +13,7 @@ impl Agent {
         self.untold.take(now, |record| self.pipeline.summed(record, outlets));
         self.gaps.look(&mut self.pipeline, &self.metrics, outlets);
         self.pipeline.tick(now, outlets);
+        self.follow_modules();
         self.sinks.tick(&self.metrics);
         self.reload_when_stale();
         let stuck = self.supervisor.tick(now);
@@ -18,5 +21,22 @@ impl Agent {
             notifier.tick(now, &stuck);
         }
         self.health.observe(stuck);
+    }
+
+    /// Attaches the hooks of kernel modules that were loaded, and says which modules went.
+    fn follow_modules(&mut self) {
+        let mut ebpf = self.ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = self.modules.look(&mut ebpf, &mut self.coverage);
+        drop(ebpf);
+        for (covered, before) in &changed {
+            self.metrics.observe_rung(covered, before);
+            say(&ready::changed(covered));
+        }
+        if !changed.is_empty() {
+            self.health.ready(ready::gaps(&self.coverage).collect());
+            if let Some(notifier) = &mut self.notifier {
+                notifier.send(&Notify::Status(&ready::status(&self.coverage)));
+            }
+        }
     }
 }

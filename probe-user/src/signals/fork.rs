@@ -5,11 +5,13 @@ use probe_common::{
     fork::{CLONE_INTO_CGROUP, ForkRecord},
     wire::{Header, flag, kind, signal},
 };
+use serde::Serialize;
 
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
     event::Body,
+    findings::Condition,
     probe::{
         hook::{Attachment, Hook, Rung, Step, Target},
         reads,
@@ -80,7 +82,7 @@ const HOOK: Hook = Hook {
 };
 
 /// A clone the kernel refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ForkFailure {
     /// Positive errno.
     pub errno: i32,
@@ -96,6 +98,12 @@ impl ForkFailure {
     pub fn is_into_cgroup(&self) -> bool {
         self.flags.is_some_and(|flags| flags & CLONE_INTO_CGROUP != 0)
     }
+}
+
+/// Whether a condition is about clones that are refused now for want of something.
+#[must_use]
+pub fn is_refusal(condition: &Condition) -> bool {
+    std::ptr::eq(condition.rule, &FAILURES)
 }
 
 fn decode_record(header: &Header, bytes: &[u8]) -> Result<Body, DecodeError> {

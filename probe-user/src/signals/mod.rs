@@ -13,6 +13,7 @@ use crate::{
 
 pub(crate) mod bounded;
 pub mod fd;
+pub mod firewall;
 pub mod fork;
 pub mod netlink;
 pub mod rtnl;
@@ -49,6 +50,9 @@ pub trait Detector: Send {
     /// Takes one event; conditions that began or got worse go to `out`.
     fn observe(&mut self, event: &Event, out: &mut Vec<Condition>);
 
+    /// Hears of a condition that holds, of whatever signal: it may be the cause of what comes here.
+    fn hear(&mut self, _condition: &Condition) {}
+
     /// Takes the time; conditions that hold at `now` go to `out`.
     fn tick(&mut self, now: BootNs, out: &mut Vec<Condition>);
 
@@ -63,8 +67,8 @@ pub trait Detector: Send {
 }
 
 /// Every signal, in the order of their wire index.
-pub static SIGNALS: [&Signal; 5] =
-    [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &rtnl::SIGNAL, &fd::SIGNAL];
+pub static SIGNALS: [&Signal; 6] =
+    [&tc::SIGNAL, &fork::SIGNAL, &netlink::SIGNAL, &rtnl::SIGNAL, &fd::SIGNAL, &firewall::SIGNAL];
 
 /// The signal that owns a record kind.
 #[must_use]

@@ -106,11 +106,14 @@ const fn syscall(program: &'static str, name: &'static str) -> Attachment {
 }
 
 /// A netlink socket came or went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum NetlinkChange {
     Opened {
         socket: u64,
         protocol: u32,
+        /// A number that only this agent can make words of.
+        #[serde(skip)]
         birth: Birth,
     },
     /// It was open before the agent started.

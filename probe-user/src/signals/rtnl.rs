@@ -6,13 +6,12 @@ use probe_common::{
     symbol::RTNL_MUTEX,
     wire::{Header, kind, signal},
 };
-
 use serde::{Deserialize, Serialize};
 
 use super::Signal;
 use crate::{
     decode::{self, DecodeError},
-    event::{Body, Comm},
+    event::{self, Body, Comm},
     probe::{
         hook::{Attachment, Hook, Rung, Step, Target},
         reads,
@@ -94,7 +93,8 @@ const WAIT: Hook = Hook {
 };
 
 /// Waits for the RTNL mutex that are over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum RtnlWaits {
     One(Wait),
     /// Waits that the kernel side told in sum: short ones, and those above its budget.
@@ -132,6 +132,7 @@ pub struct Party {
     /// Name of the thread.
     pub comm: Comm,
     /// The process that started it.
+    #[serde(serialize_with = "event::starter")]
     pub parent: Option<(u32, Comm)>,
     /// Workqueue of a kernel worker.
     pub work: Option<Comm>,

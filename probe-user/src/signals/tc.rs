@@ -4,6 +4,7 @@ use probe_common::{
     tc::{LinkGoneRecord, TcRecord, rtm},
     wire::{Header, flag, kind, signal},
 };
+use serde::Serialize;
 
 use super::Signal;
 use crate::{
@@ -63,7 +64,8 @@ pub static SIGNAL: Signal = Signal {
 };
 
 /// What a tc request did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Operation {
     /// `RTM_NEWQDISC`, `RTM_NEWTFILTER`, or a program attached: added, changed or replaced.
     Write,
@@ -72,7 +74,8 @@ pub enum Operation {
 }
 
 /// What a tc request is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Object {
     Qdisc,
     Filter,
@@ -93,7 +96,8 @@ impl Object {
 }
 
 /// What the kernel answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Answer {
     Done,
     /// Positive errno.
@@ -105,7 +109,8 @@ pub enum Answer {
 }
 
 /// A change of tc state.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum TcChange {
     Request(TcRequest),
     /// A clsact or a filter that the snapshot at the agent's start found, told as the request that
@@ -119,7 +124,7 @@ pub enum TcChange {
 }
 
 /// A request that changes a qdisc or a filter, or attaches a program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TcRequest {
     pub operation: Operation,
     pub object: Object,
@@ -142,6 +147,7 @@ pub struct TcRequest {
     /// Time in the kernel (ns); `None` when not measured.
     pub duration_ns: Option<u64>,
     /// The process that started the writer.
+    #[serde(serialize_with = "event::starter")]
     pub started_by: Option<(u32, Comm)>,
     /// When the writer's process started, and when the one that started it did; `None` when unknown.
     pub writer_start: Option<BootNs>,

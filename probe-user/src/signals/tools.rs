@@ -1,6 +1,12 @@
 //! Programs that only carry out what whoever started them wants.
 
-const TOOLS: [&[u8]; 2] = [b"tc", b"ip"];
+const TOOLS: [&[u8]; 3] = [b"tc", b"ip", b"nft"];
+
+/// What the names of iptables' many programs begin with, as far as the kernel keeps them.
+const IPTABLES: [&[u8]; 3] = [b"iptables", b"ip6tables", b"xtables-"];
+
+/// Shells and their likes: who uses one twice need not be one agent.
+const SHELLS: [&[u8]; 8] = [b"sh", b"bash", b"dash", b"ash", b"zsh", b"busybox", b"sudo", b"xargs"];
 
 /// Who adopts a tool whose starter has ended: it may be anybody's. As far as the kernel keeps names.
 const ADOPTERS: [&[u8]; 9] = [
@@ -24,5 +30,11 @@ pub fn is_adopter(pid: u32, comm: &[u8]) -> bool {
 /// Whether a program of this name is only the hand of its parent.
 #[must_use]
 pub fn is_tool(comm: &[u8]) -> bool {
-    TOOLS.contains(&comm)
+    TOOLS.contains(&comm) || IPTABLES.iter().any(|begin| comm.starts_with(begin))
+}
+
+/// Whether a name says nothing of who is at work.
+#[must_use]
+pub fn is_shell(comm: &[u8]) -> bool {
+    SHELLS.contains(&comm)
 }

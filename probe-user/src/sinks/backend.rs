@@ -51,24 +51,24 @@ impl Answer {
 
     /// What becomes of a batch whose records go one by one, up to the first that has to wait: those
     /// behind it wait with it.
-    #[must_use]
-    pub fn one_by_one(batch: &[Arc<Record>], mut hand_over: impl FnMut(&Record) -> Self) -> Self {
+    pub async fn one_by_one(
+        batch: &[Arc<Record>],
+        mut hand_over: impl AsyncFnMut(&Record) -> Self,
+    ) -> Self {
         let mut verdicts = Vec::with_capacity(batch.len());
         let mut last = Self::taken();
         for record in batch {
-            last = hand_over(record);
+            last = hand_over(record).await;
             match &last {
                 Self::Taken { .. } => verdicts.push(Verdict::Taken),
-                Self::Refused(why) | Self::TooLarge(why) => {
+                Self::Refused(why) | Self::TooLarge(why) | Self::Partly { why, .. } => {
                     verdicts.push(Verdict::Refused(why.clone()));
                 }
                 Self::Later { trouble, .. } if !verdicts.is_empty() => {
                     verdicts.push(Verdict::Later(trouble.clone()));
                     return Self::Each(verdicts);
                 }
-                Self::Later { .. } | Self::Partly { .. } | Self::Each(_) | Self::Over(_) => {
-                    return last;
-                }
+                Self::Later { .. } | Self::Each(_) | Self::Over(_) => return last,
             }
         }
         match verdicts.iter().all(|verdict| *verdict == Verdict::Taken) {
@@ -172,7 +172,9 @@ mod tests {
         let batch: Vec<_> = (0..4).map(|_| Arc::new(Record::of_finding(finding()))).collect();
         let play = |answers: [Answer; 4]| {
             let mut answers = answers.into_iter();
-            Answer::one_by_one(&batch, |_| answers.next().unwrap())
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let each = Answer::one_by_one(&batch, async |_| answers.next().unwrap());
+            runtime.block_on(each)
         };
         let (taken, wait) = (Answer::taken, || Answer::later(Reason::Busy, "wait"));
         let Answer::Later { trouble, .. } = wait() else { unreachable!() };

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::{Plan, Running, Sinks, StartError};
 use crate::{
-    config::sinks::{MOST, SinksConfig},
+    config::{
+        Config,
+        sinks::{MOST, SinksConfig},
+    },
     metrics::Metrics,
     supervise::Supervisor,
 };
@@ -49,16 +52,17 @@ impl Sinks {
     /// [`StartError`] of the first sink that cannot start; all is as it was then.
     pub fn change(
         &mut self,
-        config: &SinksConfig,
+        config: &Config,
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<Change, StartError> {
-        let change = Change::between(&self.config, config);
+        let change = Change::between(&self.config, &config.sinks);
         if self.leaving.len() + change.removed.len() + change.changed.len() > MOST {
             return Err(StartError::Leaving(self.leaving.len()));
         }
         let mut fresh = Self::default();
         let begin = config
+            .sinks
             .0
             .iter()
             .filter(|(name, _)| change.added.contains(name) || change.changed.contains(name));
@@ -75,10 +79,10 @@ impl Sinks {
         // Before its queue is closed: an end that comes of itself ends the agent.
         let old = self.running.extract_if(.., |running| ends(running.sink)).collect();
         self.dismiss(old);
-        self.outlets.0.retain(|outlet| !ends(outlet.name()));
-        self.outlets.0.append(&mut fresh.outlets.0);
+        self.outlets.retain(|outlet| !ends(outlet.name()));
+        self.outlets.extend(fresh.outlets.take());
         self.running.append(&mut fresh.running);
-        self.config = config.clone();
+        self.config = config.sinks.clone();
         Ok(change)
     }
 
@@ -98,7 +102,7 @@ impl Sinks {
 
     /// Asks every sink to open its files again.
     pub fn reopen(&self) {
-        self.outlets.0.iter().for_each(super::Outlet::reopen);
+        self.outlets.reopen();
     }
 }
 

@@ -31,6 +31,18 @@ pub struct Policy {
     pub last_words: Duration,
 }
 
+impl Policy {
+    /// For what is across a network, and takes many records at once.
+    pub const NETWORK: Self = Self {
+        most: Most { records: 500, bytes: 1024 * 1024 },
+        linger: Duration::from_secs(1),
+        timeout: Duration::from_secs(30),
+        first_pause: Duration::from_secs(1),
+        longest_pause: Duration::from_secs(60),
+        last_words: Duration::from_secs(5),
+    };
+}
+
 /// A sink at work, on its own thread.
 pub struct Delivery {
     pub backend: Box<dyn Backend>,

@@ -1,13 +1,27 @@
 //! Which records a sink gets.
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{Kind, Meta};
 use crate::findings::Severity;
+
+/// Which events a sink is to get.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Events {
+    #[default]
+    None,
+    /// Their numbers in an interval, by kind and who did it.
+    Summed,
+    /// Each.
+    Raw,
+}
 
 /// What a sink is to get; the default is every finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     pub findings: bool,
-    pub events: bool,
+    pub events: Events,
     /// The least severity of a finding.
     pub least: Severity,
     /// Names of signals; all when there is none.
@@ -19,7 +33,7 @@ pub struct Filter {
 impl Default for Filter {
     fn default() -> Self {
         let (signals, rules) = (Vec::new(), Vec::new());
-        Self { findings: true, events: false, least: Severity::Info, signals, rules }
+        Self { findings: true, events: Events::None, least: Severity::Info, signals, rules }
     }
 }
 
@@ -27,16 +41,24 @@ impl Filter {
     /// Whether the sink is to get a record.
     #[must_use]
     pub fn lets_through(&self, meta: &Meta) -> bool {
-        let named =
-            |names: &[String], name: &str| names.is_empty() || names.iter().any(|n| n == name);
         let wanted = match meta.kind {
-            Kind::Event => self.events,
+            Kind::Event => self.events != Events::None,
             Kind::Finding => {
                 self.findings && meta.severity >= self.least && named(&self.rules, &meta.rule)
             }
         };
         wanted && named(&self.signals, &meta.signal)
     }
+
+    /// Whether the sink is to get the events of a signal in this form.
+    #[must_use]
+    pub fn wants(&self, form: Events, signal: &str) -> bool {
+        self.events == form && named(&self.signals, signal)
+    }
+}
+
+fn named(names: &[String], name: &str) -> bool {
+    names.is_empty() || names.iter().any(|one| one == name)
 }
 
 #[cfg(test)]
@@ -58,7 +80,10 @@ mod tests {
         assert!(!Filter { findings: false, ..all.clone() }.lets_through(&meta));
         let event = Meta { kind: Kind::Event, severity: Severity::Info, ..meta };
         assert!(!all.lets_through(&event));
-        let events = Filter { events: true, findings: false, ..all };
+        let events = Filter { events: Events::Raw, findings: false, ..all };
         assert!(events.lets_through(&event));
+        assert!(events.wants(Events::Raw, "tc") && !events.wants(Events::Summed, "tc"));
+        let of_tc = Filter { signals: vec!["tc".into()], ..events };
+        assert!(of_tc.wants(Events::Raw, "tc") && !of_tc.wants(Events::Raw, "fork"));
     }
 }

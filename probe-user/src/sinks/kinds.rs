@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{Backend, Policy, file, kafka, nats, otlp};
+use super::{
+    Backend, Policy, alertmanager, elasticsearch, file, journald, kafka, loki, nats, otlp, syslog,
+    webhook,
+};
 use crate::config::{
     sinks::{BatchConfig, FilterConfig},
     spool::SinkSpoolConfig,
@@ -88,12 +91,24 @@ macro_rules! kinds {
 }
 
 kinds! {
+    /// Alerts, by the API of Alertmanager.
+    alertmanager: alertmanager::config::AlertmanagerConfig,
+    /// Documents of Elasticsearch or OpenSearch, by their bulk API.
+    elasticsearch: elasticsearch::config::ElasticsearchConfig,
     /// Lines of JSON in a file.
     file: file::config::FileConfig,
+    /// Entries of the journal of systemd.
+    journald: journald::config::JournaldConfig,
     /// A topic of Kafka, or of what speaks its protocol.
     kafka: kafka::config::KafkaConfig,
+    /// Log lines, by the push API of Loki.
+    loki: loki::config::LokiConfig,
     /// NATS JetStream.
     nats: nats::config::NatsConfig,
     /// OpenTelemetry logs, by OTLP.
     otlp: otlp::config::OtlpConfig,
+    /// Messages of RFC 5424 to a syslog server.
+    syslog: syslog::config::SyslogConfig,
+    /// JSON by HTTP POST.
+    webhook: webhook::config::WebhookConfig,
 }

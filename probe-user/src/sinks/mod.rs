@@ -25,27 +25,38 @@ use crate::{
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
 
+pub mod alertmanager;
 pub mod backend;
 pub mod call;
 pub mod change;
 mod dead;
 mod deliver;
+pub mod elasticsearch;
 mod episode;
+mod facts;
 pub mod file;
 pub mod filter;
+pub mod journald;
 pub mod kafka;
 pub mod kinds;
+mod labels;
 mod lines;
+pub mod loki;
 pub mod nats;
 mod node;
 pub mod otlp;
+mod outlets;
 mod pauses;
+mod plain;
+mod priority;
 pub mod queue;
 pub mod record;
-mod runtime;
+pub mod runtime;
 pub mod spool;
 pub mod stdout;
 pub mod store;
+pub mod syslog;
+pub mod webhook;
 
 pub use backend::{Answer, Backend};
 use dead::Dead;
@@ -54,13 +65,14 @@ pub use deliver::Policy;
 use filter::Filter;
 pub use kinds::Kind;
 use kinds::{SinkConfig, Site};
+pub use outlets::Outlets;
 use queue::queue;
-pub use queue::{Outlet, Outlets};
 use spool::{Limits, Spool, Teller};
 use store::{Memory, Store};
 
-/// Stack of a sink's thread (bytes).
-const STACK: usize = 256 * 1024;
+/// Stack of a sink's thread (bytes). What makes gzip has large tables, which are built there; what is not
+/// touched costs nothing.
+const STACK: usize = 1024 * 1024;
 
 /// A sink that is configured. One that waits for its backend is not stuck.
 const PART: Part = Part {
@@ -206,7 +218,7 @@ impl Sinks {
         });
         let thread = thread.map_err(failed)?;
         self.running.push(Running { sink: name, part: part.name, thread });
-        self.outlets.0.push(outlet);
+        self.outlets.extend([outlet]);
         Ok(())
     }
 

@@ -14,14 +14,18 @@ use tokio::sync::{
 };
 
 use super::{backend::Reason, filter::Filter, record::Record};
-use crate::{findings::Finding, metrics::Metrics, supervise::heartbeat::Heartbeat};
+use crate::{metrics::Metrics, supervise::heartbeat::Heartbeat};
 
 /// Records that may wait for one sink; more are counted and dropped.
 pub const QUEUE: usize = 1_024;
 
 /// What becomes of a record at a sink, as metric labels: `queued` is `written`, `refused`, `expired` and
 /// what waits.
-pub const OUTCOMES: [&str; 6] = ["queued", "dropped", "closed", "written", "refused", "expired"];
+pub const OUTCOMES: [&str; 7] =
+    ["queued", "dropped", "events_dropped", "closed", "written", "refused", "expired"];
+
+/// Of the queue, what is kept for findings: events do without when there is no more.
+const FOR_FINDINGS: usize = QUEUE / 2;
 
 /// Numbers that both ends of a queue know.
 #[derive(Default)]
@@ -46,7 +50,7 @@ pub struct Outlet {
     reopen: Arc<Reopen>,
     tally: Arc<Tally>,
     metrics: Arc<Metrics>,
-    filter: Filter,
+    pub filter: Filter,
     patient: bool,
 }
 
@@ -88,11 +92,26 @@ impl Outlet {
         self.reopen.wake.notify_one();
     }
 
-    /// Queues a record, if the sink is to get it; without ever waiting, unless it is patient.
+    /// Queues a record, if the sink is to get it.
     pub fn send(&self, record: &Arc<Record>) {
-        if !self.filter.lets_through(&record.meta) {
-            return;
+        if self.filter.lets_through(&record.meta) {
+            self.put(record);
         }
+    }
+
+    /// Whether there is room for one more event. Where there is not, one is counted as dropped.
+    #[must_use]
+    pub fn admits_event(&self) -> bool {
+        // A patient one waits for room.
+        let admits = self.patient || self.queue.capacity() > FOR_FINDINGS;
+        if !admits {
+            self.count("events_dropped");
+        }
+        admits
+    }
+
+    /// Queues a record that the sink is to get, without ever waiting, unless it is patient.
+    pub fn put(&self, record: &Arc<Record>) {
         self.tally.waiting.fetch_add(1, Relaxed);
         let record = Arc::clone(record);
         let sent = match self.patient {
@@ -120,27 +139,6 @@ impl Outlet {
 
     fn count(&self, outcome: &str) {
         self.metrics.sink_records.with_label_values(&[self.name, outcome]).inc();
-    }
-}
-
-/// The near ends of all sinks.
-#[derive(Default)]
-pub struct Outlets(pub Vec<Outlet>);
-
-impl Outlets {
-    /// No sink at all.
-    pub const NONE: Self = Self(Vec::new());
-
-    /// Hands a finding to every sink that is to get it.
-    pub fn finding(&self, finding: Finding) {
-        if !self.0.is_empty() {
-            self.record(&Arc::new(Record::of_finding(finding)));
-        }
-    }
-
-    /// Hands a record to every sink that is to get it.
-    pub fn record(&self, record: &Arc<Record>) {
-        self.0.iter().for_each(|outlet| outlet.send(record));
     }
 }
 

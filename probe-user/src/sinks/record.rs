@@ -5,7 +5,11 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::findings::{Finding, Severity, State};
+use crate::{
+    event::Event,
+    findings::{Finding, Severity, State},
+    stream::Told,
+};
 
 /// Whether it is a judgement or an observation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +19,17 @@ pub enum Kind {
     Finding,
     /// Something a hook told of, or a sum of such.
     Event,
+}
+
+impl Kind {
+    /// The kind as a label.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Finding => "finding",
+            Self::Event => "event",
+        }
+    }
 }
 
 /// What every backend files a record by.
@@ -52,10 +67,19 @@ impl Meta {
 #[derive(Debug)]
 pub struct Record {
     pub meta: Meta,
-    /// The finding itself, for as long as the record never left memory.
-    finding: Option<Finding>,
+    what: What,
     /// Made when first asked for, by whichever sink asks.
     json: OnceLock<String>,
+}
+
+/// What it is of.
+#[derive(Debug)]
+enum What {
+    /// For as long as the record never left memory.
+    Finding(Box<Finding>),
+    Event(Box<Event>),
+    /// There is only its JSON.
+    Stored,
 }
 
 impl Record {
@@ -72,28 +96,41 @@ impl Record {
             state: Some(finding.state),
             summary: finding.summary.clone(),
         };
-        Self { meta, finding: Some(finding), json: OnceLock::new() }
+        Self { meta, what: What::Finding(Box::new(finding)), json: OnceLock::new() }
     }
 
-    /// One whose JSON is known: an event, or what comes back from a disk.
+    /// An event as a hook told it.
+    #[must_use]
+    pub fn of_event(meta: Meta, event: Event) -> Self {
+        Self { meta, what: What::Event(Box::new(event)), json: OnceLock::new() }
+    }
+
+    /// One whose JSON is known: a sum of events, or what comes back from a disk.
     #[must_use]
     pub fn of_json(meta: Meta, json: String) -> Self {
-        Self { meta, finding: None, json: OnceLock::from(json) }
+        Self { meta, what: What::Stored, json: OnceLock::from(json) }
     }
 
     /// The finding, unless the record was stored in between.
     #[must_use]
     pub fn finding(&self) -> Option<&Finding> {
-        self.finding.as_ref()
+        match &self.what {
+            What::Finding(finding) => Some(finding),
+            What::Event(_) | What::Stored => None,
+        }
     }
 
     /// All of it as one JSON object without a newline.
     #[must_use]
     pub fn json(&self) -> &str {
         self.json.get_or_init(|| {
-            let json = self.finding().map(serde_json::to_string);
-            // A finding has string keys only, which is all that serialization can fail of.
-            json.and_then(Result::ok).unwrap_or_else(|| "{}".into())
+            let json = match &self.what {
+                What::Finding(finding) => serde_json::to_string(finding),
+                What::Event(event) => serde_json::to_string(&Told::new(&self.meta, event)),
+                What::Stored => Ok(String::new()),
+            };
+            // There are string keys only, which is all that serialization can fail of.
+            json.unwrap_or_else(|_| "{}".into())
         })
     }
 

@@ -50,7 +50,8 @@ impl Agent {
         value.ok_or_else(|| anyhow!("there is no {name} of {signal}{}", self.log_tail()))
     }
 
-    fn scrape(&self) -> Result<String> {
+    /// The text of its metrics.
+    pub fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
         let url = url
             .ok_or_else(|| anyhow!("the ready line names no metrics address{}", self.log_tail()))?;

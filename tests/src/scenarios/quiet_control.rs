@@ -3,8 +3,9 @@
 
 use crate::scenario::Scenario;
 use crate::scenarios::{
-    fd_leak, fork_headroom, fork_pids_max, netlink_birthplace, netlink_leak, netlink_shared,
-    rtnl_pressure, tc_agents, tc_asymmetry, tc_bpf_attach, tc_handle_toggle, tc_sweep, who_pod,
+    fd_leak, firewall_backends, fork_headroom, fork_pids_max, netlink_birthplace, netlink_leak,
+    netlink_shared, rtnl_pressure, tc_agents, tc_asymmetry, tc_bpf_attach, tc_handle_toggle,
+    tc_sweep, who_pod,
 };
 
 /// The scenario.
@@ -35,6 +36,9 @@ pub const SCENARIO: Scenario = Scenario {
         fd_leak::SAW,
         netlink_birthplace::DAEMONS,
         who_pod::HEALTHY_POD,
+        firewall_backends::READERS,
+        firewall_backends::NATIVE,
+        firewall_backends::LOOPS,
     ],
     acts: &[],
 };

@@ -4,6 +4,8 @@ pub mod bpf_objects;
 pub mod churn;
 pub mod clock;
 pub mod kill;
+pub mod late_module;
+mod loading;
 pub mod modules;
 mod objects;
 pub mod suspend;

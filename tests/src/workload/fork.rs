@@ -139,13 +139,19 @@ fn breathe(count: usize, pause: Duration) -> Result<()> {
         }
         for child in children.drain(..) {
             thread::sleep(pause);
-            kill_process(child, Signal::KILL).context("cannot end a child")?;
-            waitpid(Some(child), WaitOptions::empty()).context("cannot reap a child")?;
+            end(child)?;
         }
     }
 }
 
-fn sleeper() -> Result<Pid> {
+/// Ends a child.
+pub(super) fn end(child: Pid) -> Result<()> {
+    kill_process(child, Signal::KILL).context("cannot end a child")?;
+    waitpid(Some(child), WaitOptions::empty()).context("cannot reap a child").map(drop)
+}
+
+/// A child that sleeps until it is ended.
+pub(super) fn sleeper() -> Result<Pid> {
     match fork().context("cannot fork")? {
         0 => sleep_until_killed(),
         child => Pid::from_raw(i32::try_from(child)?).context("no pid"),

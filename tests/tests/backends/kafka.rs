@@ -8,17 +8,17 @@ use rskafka::{
 use tokio::runtime;
 
 use crate::support::{
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, id_of_line, nothing_lost_nor_reordered},
     programs,
     server::{Server, Site, takes_connections},
 };
 
-const TOPIC: &str = "findings";
+pub const TOPIC: &str = "findings";
 const PARTITIONS: i32 = 3;
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("noida-db")?;
         command.args(["start", "--host", "127.0.0.1", "--only", "kafka", "--kafka-port"]);
@@ -29,9 +29,8 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
     let broker = server.site().address(0);
-    Agent::new(&format!("{pauses}\n[sinks.test.kafka]\nbrokers = ['{broker}']\ntopic = '{TOPIC}'"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.kafka]\nbrokers = ['{broker}']\ntopic = '{TOPIC}'"))
 }
 
 /// Does something with a client of its own.
@@ -41,14 +40,14 @@ fn with_client<T>(server: &Server, work: impl AsyncFnOnce(Client) -> Result<T>) 
     runtime.block_on(async { work(ClientBuilder::new(brokers).build().await?).await })
 }
 
-fn make_topic(server: &Server) -> Result<()> {
+pub fn make_topic(server: &Server) -> Result<()> {
     with_client(server, async |client| {
         Ok(client.controller_client()?.create_topic(TOPIC, PARTITIONS, 1, 5_000).await?)
     })
 }
 
 /// All messages of the one partition that has some, in their order.
-fn messages(server: &Server) -> Result<Vec<Record>> {
+pub fn messages(server: &Server) -> Result<Vec<Record>> {
     with_client(server, async |client| {
         let mut all = Vec::new();
         for partition in 0..PARTITIONS {
@@ -70,7 +69,7 @@ fn messages(server: &Server) -> Result<Vec<Record>> {
     })
 }
 
-fn ids(messages: &[Record]) -> Result<Vec<String>> {
+pub fn ids(messages: &[Record]) -> Result<Vec<String>> {
     let value = |message: &Record| message.value.clone().context("a message without a value");
     messages.iter().map(|message| id_of_line(str::from_utf8(&value(message)?)?)).collect()
 }
@@ -98,7 +97,9 @@ fn what_is_found_is_in_one_partition() -> Result<()> {
 fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
     let mut server = server()?;
     make_topic(&server)?;
-    let mut running = agent(&server)?.start(&capture(3_000)?)?;
+    let agent = agent(&server)?;
+    let capture = capture(3_000)?;
+    let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
     running.says("Connection refused")?;
@@ -111,7 +112,9 @@ fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
 #[test]
 fn a_topic_that_is_missing_is_waited_for() -> Result<()> {
     let server = server()?;
-    let running = agent(&server)?.start(&capture(2_000)?)?;
+    let agent = agent(&server)?;
+    let capture = capture(2_000)?;
+    let running = agent.start(&capture)?;
     running.says("there is no topic \"findings\"")?;
     make_topic(&server)?;
     let run = running.finish()?;

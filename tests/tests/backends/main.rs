@@ -1,9 +1,17 @@
 //! Sinks against real servers, and against servers that misbehave. Run by `cargo xtask backends`, which
 //! installs the servers.
 
+mod alertmanager;
+mod delivery;
+mod elasticsearch;
 mod file;
+mod journald;
 mod kafka;
+mod loki;
 mod nats;
 mod otlp;
+mod prometheus;
+mod sides;
 mod spool;
 mod support;
+mod syslog;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     HANG_GUARD,
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, id_of},
     programs,
@@ -19,8 +19,8 @@ use crate::support::{
 
 const STREAM: &str = "FINDINGS";
 
-fn server(more: &'static [&'static str]) -> Result<Server> {
-    let make = |site: &Site| {
+pub fn server(more: &'static [&'static str]) -> Result<Server> {
+    let make = move |site: &Site| {
         let mut command = programs::program("nats-server")?;
         command.args(["-a", "127.0.0.1", "-p", &site.ports[0].to_string(), "-js", "-sd"]);
         command.arg(site.path("data")).args(more);
@@ -30,16 +30,15 @@ fn server(more: &'static [&'static str]) -> Result<Server> {
 }
 
 fn agent(server: &Server, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
     let url = format!("nats://{}", server.site().address(0));
-    Agent::new(&format!("{pauses}\n[sinks.test.nats]\nurl = '{url}'\n{more}"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.nats]\nurl = '{url}'\n{more}"))
 }
 
 /// Asks the server's own API, as its command line tool does.
-struct Client(BufReader<TcpStream>);
+pub struct Client(BufReader<TcpStream>);
 
 impl Client {
-    fn connect(server: &Server, credentials: &str) -> Result<Self> {
+    pub fn connect(server: &Server, credentials: &str) -> Result<Self> {
         let stream = TcpStream::connect(server.site().address(0))?;
         stream.set_read_timeout(Some(HANG_GUARD))?;
         let mut client = Self(BufReader::new(stream));
@@ -77,7 +76,7 @@ impl Client {
         Ok(answer)
     }
 
-    fn make_stream(&mut self) -> Result<()> {
+    pub fn make_stream(&mut self) -> Result<()> {
         let stream = json!({ "name": STREAM, "subjects": ["nodeprobe"], "storage": "file" });
         self.ask(&format!("STREAM.CREATE.{STREAM}"), &stream).map(drop)
     }
@@ -95,7 +94,7 @@ impl Client {
         (1..=last).map(message).collect()
     }
 
-    fn ids(&mut self) -> Result<Vec<String>> {
+    pub fn ids(&mut self) -> Result<Vec<String>> {
         self.messages()?.iter().map(|(_, finding)| id_of(finding)).collect()
     }
 }
@@ -136,7 +135,9 @@ fn what_is_found_is_in_the_stream() -> Result<()> {
 fn nothing_is_lost_nor_doubled_when_the_server_is_killed() -> Result<()> {
     let mut server = server(&[])?;
     Client::connect(&server, "")?.make_stream()?;
-    let mut running = agent(&server, "")?.start(&capture(3_000)?)?;
+    let agent = agent(&server, "")?;
+    let capture = capture(3_000)?;
+    let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
     running.says("Connection refused")?;
@@ -149,7 +150,9 @@ fn nothing_is_lost_nor_doubled_when_the_server_is_killed() -> Result<()> {
 #[test]
 fn a_stream_that_is_missing_is_waited_for() -> Result<()> {
     let server = server(&[])?;
-    let running = agent(&server, "")?.start(&capture(2_000)?)?;
+    let agent = agent(&server, "")?;
+    let capture = capture(2_000)?;
+    let running = agent.start(&capture)?;
     running.says("no stream takes this subject")?;
     let mut client = Client::connect(&server, "")?;
     client.make_stream()?;
@@ -162,12 +165,14 @@ fn only_who_has_the_token_is_let_in() -> Result<()> {
     let server = server(&["--auth", "hunter2"])?;
     let mut client = Client::connect(&server, ",\"auth_token\":\"hunter2\"")?;
     client.make_stream()?;
-    let mut stranger = agent(&server, "auth.token = 'wrong'")?.start(&capture(5)?)?;
+    let wrong = agent(&server, "auth.token = 'swordfish'")?;
+    let capture = capture(5)?;
+    let mut stranger = wrong.start(&capture)?;
     stranger.finds(10)?;
     let run = stranger.end()?;
     assert!(run.log.contains("Authorization Violation"), "{}", run.log);
-    assert!(!run.log.contains("wrong"), "{}", run.log);
+    assert!(!run.log.contains("swordfish"), "{}", run.log);
     assert!(client.ids()?.is_empty());
-    let run = agent(&server, "auth.token = 'hunter2'")?.replay(&capture(5)?)?;
+    let run = agent(&server, "auth.token = 'hunter2'")?.replay(&capture)?;
     exactly(&run.ids, &client.ids()?)
 }

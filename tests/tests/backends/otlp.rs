@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::support::{
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, nothing_lost_nor_reordered},
     programs,
@@ -13,7 +13,7 @@ use crate::support::{
 
 const PROTOCOLS: [&str; 2] = ["grpc", "http"];
 
-fn server() -> Result<Server> {
+pub fn server() -> Result<Server> {
     let make = |site: &Site| {
         let mut command = programs::program("rotel-agent")?;
         command.arg("start").current_dir(site.dir.path());
@@ -27,14 +27,13 @@ fn server() -> Result<Server> {
 }
 
 fn agent(server: &Server, protocol: &str, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '200ms'";
     let address = server.site().address(usize::from(protocol == "http"));
     let url = format!("url = 'http://{address}'\nprotocol = '{protocol}'");
-    Agent::new(&format!("{pauses}\n[sinks.test.otlp]\n{url}\n{more}"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.otlp]\n{url}\n{more}"))
 }
 
 /// Ids of the log records that came, in their order.
-fn ids(log: &str) -> Vec<String> {
+pub fn ids(log: &str) -> Vec<String> {
     let ids = log.lines().filter_map(|line| {
         line.trim_start().strip_prefix("-> log.record.uid: Str(")?.strip_suffix(')')
     });
@@ -84,7 +83,9 @@ fn what_is_found_is_with_the_collector() -> Result<()> {
 fn nothing_is_lost_when_the_collector_is_away() -> Result<()> {
     for protocol in PROTOCOLS {
         let mut server = server()?;
-        let mut running = agent(&server, protocol, "")?.start(&capture(3_000)?)?;
+        let agent = agent(&server, protocol, "")?;
+        let capture = capture(3_000)?;
+        let mut running = agent.start(&capture)?;
         running.finds(2_500)?;
         // What it took it still writes down, then it ends.
         server.down()?;
@@ -103,7 +104,9 @@ fn a_collector_that_was_never_there_is_waited_for() -> Result<()> {
     for protocol in PROTOCOLS {
         let mut server = server()?;
         server.down()?;
-        let running = agent(&server, protocol, "")?.start(&capture(2_000)?)?;
+        let agent = agent(&server, protocol, "")?;
+        let capture = capture(2_000)?;
+        let running = agent.start(&capture)?;
         running.says("Connection refused")?;
         server.up()?;
         let run = running.finish().context(protocol)?;
@@ -117,7 +120,9 @@ fn the_wrong_protocol_is_told() -> Result<()> {
     let server = server()?;
     let address = server.site().address(1);
     let sink = format!("[sinks.test.otlp]\nurl = 'http://{address}'\nprotocol = 'grpc'");
-    let mut running = Agent::new(&sink)?.start(&capture(2)?)?;
+    let agent = Agent::new(&sink)?;
+    let capture = capture(2)?;
+    let mut running = agent.start(&capture)?;
     running.finds(4)?;
     let run = running.end()?;
     assert!(run.log.contains("test: "), "{}", run.log);

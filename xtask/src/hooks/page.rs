@@ -64,6 +64,7 @@ fn takes(hook: &Hook) -> &str {
     match hook.rung_name() {
         "none" => "**none**",
         "not_applicable" => "nothing to see",
+        "pending" => "when its module is loaded",
         rung => rung,
     }
 }

@@ -145,7 +145,8 @@ mod tests {
     fn said(rung: Option<&str>) -> Hooks {
         let (signal, hook) = ("tc".to_owned(), "requests".to_owned());
         let (rung, refused) = (rung.map(str::to_owned), Vec::new());
-        let hook = Hook { signal, hook, rung, misses: None, not_applicable: None, refused };
+        let hook =
+            Hook { signal, hook, rung, misses: None, not_applicable: None, pending: None, refused };
         Hooks { forced: None, hooks: vec![hook] }
     }
 

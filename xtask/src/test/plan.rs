@@ -27,6 +27,7 @@ const OF_RUNGS: &[&str] = &[
     "netlink-shared",
     "netlink-birthplace",
     "rtnl-pressure",
+    "firewall-backends",
     "quiet-control",
 ];
 
@@ -40,6 +41,7 @@ const TRIALS: &[&str] = &[
     "fault-suspend-tc",
     "fault-clock",
     "fault-modules",
+    "fault-late-module",
     "fault-churn",
 ];
 

@@ -28,7 +28,7 @@ fn what_the_shipped_file_shows_commented_out_is_right_too() {
     let lines = text.lines().map(|line| if shown(line) { &line[1..] } else { line });
     let config = parse("nodeprobe.toml", &lines.collect::<Vec<_>>().join("\n")).unwrap();
     let kinds: Vec<_> = config.sinks.0.values().flat_map(SinkConfig::kinds).collect();
-    for kind in ["kafka", "nats", "otlp"] {
+    for kind in ["alertmanager", "elasticsearch", "kafka", "loki", "nats", "otlp", "webhook"] {
         assert!(kinds.contains(&kind), "no example of {kind}");
     }
 }
@@ -52,6 +52,10 @@ fn mistakes_name_file_line_key_and_what_is_allowed() {
         (
             "[tc]\nwarm_writes = 4\n",
             "n.toml:2: tc.warm_writes: unknown field `warm_writes`, expected one of `window`, `warn_writes`",
+        ),
+        (
+            "[metrics]\ntls_cert = \"a\"\n",
+            "n.toml:2: metrics.tls_cert: it needs a tls_key beside it",
         ),
         ("[tcc]\n", "n.toml:1: tcc: unknown field `tcc`, expected one of `output`"),
         (

@@ -3,6 +3,7 @@ use crate::{
     enrich::subject::{Cgroup, Parent, Process},
     findings::{Evidence, Interface, Severity, testing},
     signals::{
+        firewall::{Family, FirewallEvidence, Written},
         fork::{Cause, ForkEvidence},
         netlink::NetlinkEvidence,
         tc::evidence::{Duplicates, ForeignRemoval, ProgramEvidence, Rewrites, TcEvidence},
@@ -105,6 +106,31 @@ fn the_incident_of_the_mission_is_one_line() {
          tc filters of 41 interfaces are rewritten"
     );
     assert_eq!(last.findings, 42);
+}
+
+#[test]
+fn a_backend_chosen_while_nothing_could_fork_is_in_its_line() {
+    let mut bench = Bench::new();
+    let first = bench.join(SECOND, refused("calico-node", 40, POD, "/kubepods"));
+    let evidence = Evidence::Firewall(FirewallEvidence {
+        table: "filter",
+        family: Family::Ip,
+        window_seconds: 86_400,
+        legacy: Written::default(),
+        nft: Written::default(),
+        switched: None,
+        fork_refused_seconds_before: Some(60),
+    });
+    let subject = Subject {
+        process: process(99, "iptables-legacy", Some(CALICO)),
+        cgroup: Some(cgroup(POD)),
+        netns: Some(1),
+        ..Subject::default()
+    };
+    let split = bench.join(MINUTE, (evidence, subject));
+    assert_eq!(split.id, first.id);
+    let line = "pids.max of /kubepods is reached -> calico-node cannot fork -> two backends rule ip filter";
+    assert_eq!(split.line, line);
 }
 
 #[test]

@@ -14,7 +14,7 @@ catalog! {
         name: "nodeprobe_events_total",
         kind: Counter,
         labels: &["signal", "kind"],
-        most: 11,
+        most: 13,
         help: "Events decoded, by signal and kind.",
         moves: "It grows with what happens on the node. One that stands still on a busy node is worth a look at nodeprobe_signal_coverage.",
     };
@@ -30,7 +30,7 @@ catalog! {
         name: "nodeprobe_findings_total",
         kind: Counter,
         labels: &["rule", "severity"],
-        most: 45,
+        most: 48,
         help: "Findings that fired, by rule and the severity they fired with.",
         moves: "Read the findings: each says who, where and what to do. docs/rules.md explains each rule.",
     };
@@ -38,7 +38,7 @@ catalog! {
         name: "nodeprobe_findings_firing",
         kind: Gauge,
         labels: &["rule", "severity"],
-        most: 45,
+        most: 48,
         help: "Findings firing now, by rule and severity.",
         moves: "As above. One that stays is an incident that nobody ended.",
     };
@@ -54,7 +54,7 @@ catalog! {
         name: "nodeprobe_event_latency_seconds",
         kind: Histogram(LATENCIES),
         labels: &["signal"],
-        most: 4,
+        most: 5,
         help: "Time from an event in the kernel until the agent had decoded it, by signal.",
         moves: "Above 50 ms the agent gets too little CPU time, or the node is under a storm: look at its CPU limit and at nodeprobe_kernel_events_total.",
     };
@@ -62,7 +62,7 @@ catalog! {
         name: "nodeprobe_detection_latency_seconds",
         kind: Histogram(LATENCIES),
         labels: &["signal"],
-        most: 5,
+        most: 6,
         help: "Time from the event, or the look, that made a rule hold until its finding was on the way to the sinks, by signal.",
         moves: "As above. Names of functions in user stacks may take up to 1 s, on a node that is busy.",
     };
@@ -70,7 +70,7 @@ catalog! {
         name: "nodeprobe_tracked",
         kind: Gauge,
         labels: &["signal"],
-        most: 6,
+        most: 7,
         help: "Things a detector, or the book of findings, keeps state for, by signal.",
         moves: "It follows the size of the node, and is bounded.",
     };
@@ -78,7 +78,7 @@ catalog! {
         name: "nodeprobe_evicted_total",
         kind: Counter,
         labels: &["signal"],
-        most: 6,
+        most: 7,
         help: "Things a detector, or the book of findings, forgot or left out for want of room, by signal.",
         moves: "A detector forgets the oldest: slow incidents may be missed. Something on the node makes very many sockets, interfaces or cgroups.",
     };

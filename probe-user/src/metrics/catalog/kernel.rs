@@ -6,14 +6,14 @@ use super::{
 };
 
 /// Programs of the object, at most: each has series once it is loaded.
-const PROGRAMS: usize = 80;
+const PROGRAMS: usize = 64;
 
 catalog! {
     KERNEL_EVENTS: Spec {
         name: "nodeprobe_kernel_events_total",
         kind: Counter,
         labels: &["signal", "outcome"],
-        most: 15,
+        most: 18,
         help: "Events at the kernel's hooks, by what became of them: seen = delivered + suppressed + lost.",
         moves: "Suppressed ones are a storm that the kernel side told in sum; nothing is wrong with that.",
     };
@@ -21,7 +21,7 @@ catalog! {
         name: "nodeprobe_events_lost_total",
         kind: Counter,
         labels: &["signal", "reason"],
-        most: 20,
+        most: 24,
         help: "Events that hooks saw and could not deliver, by reason.",
         moves: "The agent looks again at what there is, but a short incident can be missed. Give it CPU time; `ring_full` says that it did not keep up.",
     };
@@ -29,7 +29,7 @@ catalog! {
         name: "nodeprobe_summed_events_total",
         kind: Counter,
         labels: &["signal"],
-        most: 3,
+        most: 4,
         help: "Suppressed events the agent was then told of in sum, by signal; rtnl tells its own in records.",
         moves: "It goes with a storm. Detectors count these like all others.",
     };
@@ -54,7 +54,7 @@ catalog! {
         kind: Gauge,
         labels: &["signal", "hook", "rung"],
         most: 16,
-        help: "1 for the rung each hook uses; rung=\"none\" sees nothing.",
+        help: "1 for the rung each hook uses; rung=\"none\" sees nothing, rung=\"pending\" waits for its kernel module to be loaded.",
         moves: "A hook on rung none sees nothing: /readyz and `nodeprobe doctor` say why, and what can be done.",
     };
     PROGRAM_SECONDS: Spec {

@@ -21,7 +21,7 @@ pub fn page() -> String {
     let mut text = String::from(HEADER);
     let _ = writeln!(
         text,
-        "\nAt most **{most} series** a node, with 16 sinks and every rung loaded; a test holds it below \
+        "\nAt most **{most} series** a node, with 16 sinks all of which are just being replaced, and every kernel program loaded; a test holds it below \
          {MOST_SERIES}."
     );
     for section in &SECTIONS {

@@ -2,12 +2,14 @@
 
 use super::{
     Kind::{Counter, Gauge, Histogram},
-    Spec, WAITS,
+    Spec,
 };
 use crate::config::sinks::MOST;
 
-/// Those that are configured, and stdout.
-const SINKS: usize = MOST + 1;
+/// Those that are configured, stdout, and as many that a reload let go and that hand over what they have.
+const SINKS: usize = 2 * MOST + 1;
+/// Upper bounds (s): from a file beside the agent to a backend that takes its time.
+const ANSWERS: &[f64] = &[0.005, 0.025, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0];
 
 catalog! {
     RECORDS: Spec {
@@ -28,7 +30,7 @@ catalog! {
     };
     SECONDS: Spec {
         name: "nodeprobe_sink_seconds",
-        kind: Histogram(WAITS),
+        kind: Histogram(ANSWERS),
         labels: &["sink"],
         most: SINKS,
         help: "Time until the other side of a sink had answered for a batch, or had not in time.",

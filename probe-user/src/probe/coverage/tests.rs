@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     kernel::facts::{Kprobes, Lockdown},
     probe::refusal::can_run,
-    signals::{fork, netlink, tc},
+    signals::{firewall, fork, netlink, tc},
 };
 
 /// A kernel that allows everything.
@@ -73,4 +73,20 @@ fn facts_alone_tell_which_rungs_cannot_run() {
     assert!(can_run(Rung::Fexit, &locked).is_ok());
     assert_eq!(can_run(Rung::Kprobe, &locked), Err(Refusal::LockedDown("kprobes")));
     assert_eq!(can_run(Rung::Tracepoint, &locked), Err(Refusal::LockedDown("tracefs")));
+}
+
+#[test]
+fn a_hook_waits_for_its_module_and_that_is_no_gap() {
+    let refusal = Refusal::ModuleNotLoaded { module: "nf_tables", function: "nf_tables_commit" };
+    let hook = &firewall::SIGNAL.hooks[0];
+    let waiting = Coverage {
+        refusals: vec![(Rung::Kprobe, refusal)],
+        asked_for: true,
+        ..Coverage::none(&firewall::SIGNAL, hook)
+    };
+    assert_eq!((waiting.pending(), waiting.rung_name()), (Some("nf_tables"), Coverage::PENDING));
+    assert!(waiting.is_covered() && !waiting.is_refused_as_asked());
+    assert!(waiting.todo()[0].contains("attaches by itself"), "{:?}", waiting.todo());
+    let there = waiting.on(Rung::Kprobe, &facts(), &all_but(&[]));
+    assert_eq!((there.pending(), there.rung_name()), (None, "kprobe"));
 }

@@ -110,7 +110,11 @@ impl Detector for TcDetector {
             Body::Polled(Fact::Gap(gap)) if gap.signal == signal::TC => {
                 self.gap(*gap, event.context.at);
             }
-            Body::Fork(_) | Body::Netlink(_) | Body::Rtnl(_) | Body::Polled(_) => {}
+            Body::Fork(_)
+            | Body::Netlink(_)
+            | Body::Rtnl(_)
+            | Body::Firewall(_)
+            | Body::Polled(_) => {}
         }
     }
 

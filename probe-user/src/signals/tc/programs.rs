@@ -6,6 +6,8 @@ use probe_common::{
     wire::Header,
 };
 
+use serde::{Serialize, Serializer};
+
 use super::{Answer, Object, Operation, TcChange, TcRequest};
 use crate::{
     decode::{self, DecodeError},
@@ -37,20 +39,26 @@ pub fn point_name(parent: u32) -> Option<&'static str> {
 }
 
 /// A loaded program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Program {
     /// Id of this load.
     pub id: u32,
     /// Its name; empty when it was given none.
     pub name: Comm,
     /// Digest of its instructions: the same for each load of the same code.
+    #[serde(serialize_with = "hex")]
     pub tag: [u8; 8],
     /// Where `tc` says it comes from: `classifier.o:[section]`.
     pub source: Option<String>,
 }
 
+/// As bpftool prints it.
+fn hex<S: Serializer>(tag: &[u8; 8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{:016x}", u64::from_be_bytes(*tag)))
+}
+
 /// What is known of the program a request is about, and of the link that holds it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Bpf {
     pub program: Option<Box<Program>>,
     /// Id of the link.

@@ -30,7 +30,7 @@ impl Bench {
     /// Goes over to file sinks with these names and files.
     fn change(&mut self, sinks: &[(&str, &str)]) -> Result<Change, StartError> {
         let config = config(self.dir.path(), sinks);
-        self.sinks.change(&config.sinks, &self.metrics, &mut self.supervisor)
+        self.sinks.change(&config, &self.metrics, &mut self.supervisor)
     }
 
     fn find(&self) {
@@ -113,7 +113,8 @@ fn sinks_come_and_go_and_what_stays_is_not_touched() {
 fn one_that_cannot_start_leaves_all_as_it_was() {
     let mut bench = Bench::new();
     bench.change(&[("one", "one")]).unwrap();
-    let error = bench.change(&[("a", "a"), ("two", "no/such/directory")]).expect_err("no such");
+    // The file that `one` has is no directory.
+    let error = bench.change(&[("a", "a"), ("two", "one/two")]).expect_err("no directory");
     assert!(error.to_string().starts_with("sinks.two: "), "{error}");
     bench.find();
     bench.wait_for_lines("one", 1);
@@ -128,7 +129,7 @@ fn one_that_cannot_start_leaves_all_as_it_was() {
 fn a_sink_that_ends_of_itself_still_ends_the_agent() {
     let mut bench = Bench::new();
     bench.change(&[("one", "one")]).unwrap();
-    bench.sinks.outlets.0.clear();
+    bench.sinks.outlets.take();
     wait_until(|| bench.sinks.running[0].is_finished());
     assert!(!bench.goes_on());
 }

@@ -150,7 +150,7 @@ impl FileBackend {
 
 impl Backend for FileBackend {
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a> {
-        Box::pin(async move { Answer::one_by_one(batch, |record| self.write(record)) })
+        Box::pin(Answer::one_by_one(batch, async |record| self.write(record)))
     }
 
     fn reopen(&mut self) {

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::{
     enrich::subject::Identity,
     findings::{Finding, Severity, State},
+    sinks::plain::plain,
 };
 
 /// Writes a finding in a few lines, in colour when asked to.
@@ -59,20 +60,10 @@ pub fn write(finding: &Finding, colour: bool, to: &mut impl Write) -> io::Result
     Ok(())
 }
 
-/// Names come from whoever made the process, the interface or the cgroup; none may steer a terminal.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::findings::testing;
-
-    #[test]
-    fn control_characters_never_reach_the_terminal() {
-        assert_eq!(plain("a\x1b[2Jb\n\u{9b}c"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c");
-    }
 
     fn shown(finding: &Finding) -> String {
         let mut text = Vec::new();

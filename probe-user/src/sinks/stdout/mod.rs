@@ -113,7 +113,7 @@ impl StdoutBackend {
 
 impl Backend for StdoutBackend {
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a> {
-        Box::pin(async move { Answer::one_by_one(batch, |record| self.write(record)) })
+        Box::pin(Answer::one_by_one(batch, async |record| self.write(record)))
     }
 }
 

@@ -48,7 +48,8 @@ impl Agent {
 
     /// Gives it other sinks.
     pub fn configure(&self, sinks: &str) -> Result<()> {
-        let config = format!("{}\n{sinks}\n", capture::CONFIG);
+        let spool = format!("[spool]\ndir = {:?}", self.path("spool"));
+        let config = format!("{}\n{spool}\n{sinks}\n", capture::CONFIG);
         Ok(fs::write(self.config(), config)?)
     }
 
@@ -66,9 +67,38 @@ impl Agent {
         self.start(capture)?.finish()
     }
 
+    /// Runs it until nothing waits in its spools any more; how often that took.
+    pub fn drain(&self) -> Result<usize> {
+        const MOST: usize = 40;
+        let nothing = capture::empty()?;
+        for times in 1..=MOST {
+            if !self.replay(&nothing)?.log.contains(WAITS) {
+                return Ok(times);
+            }
+        }
+        bail!("after {MOST} runs there is still something in the spool")
+    }
+
+    /// Waits until the spool of the sink called `test` has these bytes.
+    pub fn has_spooled(&self, bytes: &str) -> Result<()> {
+        let directory = self.path("spool").join("test");
+        until(&format!("{bytes} is in the spool"), || {
+            let mut files = fs::read_dir(&directory)?.flatten();
+            let has = |bytes: &[u8], what: &[u8]| bytes.windows(what.len()).any(|at| at == what);
+            // A file may go between two looks.
+            let found = files
+                .any(|file| fs::read(file.path()).is_ok_and(|all| has(&all, bytes.as_bytes())));
+            ensure!(found, "it is not in {}", directory.display());
+            Ok(())
+        })
+    }
+
     /// Begins to play a capture.
     pub fn start(&self, capture: &NamedTempFile) -> Result<Running> {
-        Running::of(self.command(["replay", "-o", "json"]).arg(capture.path()))
+        // The caller's may go before the agent has opened it.
+        let own = NamedTempFile::new_in(self.dir.path())?;
+        fs::copy(capture.path(), own.path())?;
+        Running::of(self.command(["replay", "-o", "json"]).arg(own.path()), own)
     }
 
     /// The agent with arguments, and this configuration.
@@ -79,6 +109,13 @@ impl Agent {
         command
     }
 }
+
+/// What the agent says at its end when a spool has something left.
+pub const WAITS: &str = "wait in the spool";
+
+/// Settings of a sink called `test` that tries again soon and has no spool: a replay waits for its server.
+pub const PATIENT: &str =
+    "[sinks.test.batch]\nlongest_pause = '1s'\n[sinks.test.spool]\nenabled = false";
 
 /// Name of the node that the agent runs on.
 pub const NODE: &str = "test-node";
@@ -97,10 +134,11 @@ pub struct Running {
     found: Vec<String>,
     log: Arc<Mutex<String>>,
     readers: Vec<JoinHandle<()>>,
+    _capture: NamedTempFile,
 }
 
 impl Running {
-    fn of(command: &mut Command) -> Result<Self> {
+    fn of(command: &mut Command, capture: NamedTempFile) -> Result<Self> {
         binary()?;
         end_with_us(command);
         let streams = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -118,7 +156,7 @@ impl Running {
             }),
             thread::spawn(move || keep(stderr, &kept)),
         ];
-        Ok(Self { child, ids, found: Vec::new(), log, readers })
+        Ok(Self { child, ids, found: Vec::new(), log, readers, _capture: capture })
     }
 
     /// Waits until it has found so many records.

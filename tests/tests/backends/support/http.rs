@@ -34,21 +34,26 @@ impl Answer {
 
 /// GETs `/PATH` of a server on the loopback.
 pub fn get(port: u16, path: &str) -> Result<Answer> {
-    ask(port, "GET", path, "")
+    get_with(port, path, "")
+}
+
+/// As [`get`], with headers, each of which ends its line.
+pub fn get_with(port: u16, path: &str, headers: &str) -> Result<Answer> {
+    ask(port, "GET", path, headers, "")
 }
 
 /// POSTs JSON.
 pub fn post(port: u16, path: &str, body: &str) -> Result<Answer> {
-    ask(port, "POST", path, body)
+    ask(port, "POST", path, "Content-Type: application/json\r\n", body)
 }
 
-fn ask(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
+fn ask(port: u16, method: &str, path: &str, headers: &str, body: &str) -> Result<Answer> {
     let mut stream = TcpStream::connect(("127.0.0.1", port))?;
     stream.set_read_timeout(Some(HANG_GUARD))?;
     let length = body.len();
     // HTTP/1.0: the answer ends with the connection and is never chunked.
     let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n{headers}Content-Length: {length}\r\n\r\n"
     );
     stream.write_all((head + body).as_bytes())?;
     let mut answer = Vec::new();

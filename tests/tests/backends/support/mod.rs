@@ -14,6 +14,8 @@ pub mod capture;
 pub mod http;
 pub mod ids;
 pub mod programs;
+pub mod proxy;
+pub mod receiver;
 pub mod server;
 
 /// How long anything may take before it counts as hung. Never a measure.

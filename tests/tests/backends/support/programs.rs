@@ -3,6 +3,7 @@
 use std::{env, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
+use rustix::process::geteuid;
 
 /// Where they are installed.
 pub const VARIABLE: &str = "NODEPROBE_SERVERS";
@@ -29,6 +30,19 @@ pub fn of_debian(path: &str) -> Result<Command> {
     let path = env::join_paths(libraries.iter().chain(&private))?;
     let mut command = Command::new(debian.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
     command.arg("--library-path").arg(path).arg(program);
+    Ok(command)
+}
+
+/// As [`of_debian`], for one that looks for files of its package below /usr/share: in a mount namespace
+/// of its own, where that is the one of the tree.
+pub fn at_home(path: &str) -> Result<Command> {
+    let program = of_debian(path)?;
+    let mut command = Command::new("unshare");
+    if !geteuid().is_root() {
+        command.arg("--map-root-user");
+    }
+    command.args(["--mount", "sh", "-c", "mount --bind \"$0\" /usr/share && exec \"$@\""]);
+    command.arg(debian()?.join("usr/share")).arg(program.get_program()).args(program.get_args());
     Ok(command)
 }
 
