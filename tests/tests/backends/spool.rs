@@ -92,8 +92,9 @@ fn all_arrives_however_often_it_is_killed_while_it_hands_over() -> Result<()> {
     let found = agent.replay(&capture(5_000)?)?.ids;
     let file = agent.path("findings.jsonl");
     configure(&agent, &file)?;
+    let nothing = empty()?;
     for kill in 1..4 {
-        let running = agent.start(&empty()?)?;
+        let running = agent.start(&nothing)?;
         until("some of it arrives", || {
             ensure!(arrived(&file)?.len() > kill * 1_000);
             Ok(())
@@ -144,7 +145,8 @@ fn a_spool_that_cannot_be_is_said_and_nothing_else_fails() -> Result<()> {
 fn two_agents_never_use_one_spool() -> Result<()> {
     let agent = Agent::new("")?;
     away(&agent)?;
-    let mut first = agent.start(&capture(10_000)?)?;
+    let long = capture(10_000)?;
+    let mut first = agent.start(&long)?;
     first.finds(1)?;
     until("the first has its spool", || Ok(fs::metadata(agent.path("spool/test/cursor"))?))?;
     let pid = first.pid();
