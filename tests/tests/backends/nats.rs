@@ -20,7 +20,7 @@ use crate::support::{
 const STREAM: &str = "FINDINGS";
 
 fn server(more: &'static [&'static str]) -> Result<Server> {
-    let make = |site: &Site| {
+    let make = move |site: &Site| {
         let mut command = programs::program("nats-server")?;
         command.args(["-a", "127.0.0.1", "-p", &site.ports[0].to_string(), "-js", "-sd"]);
         command.arg(site.path("data")).args(more);
