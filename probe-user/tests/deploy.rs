@@ -10,6 +10,7 @@ use std::{
 use probe_user::metrics::catalog;
 use serde_json::Value;
 
+#[cfg(test)]
 fn deploy(folder: &str, kind: &str) -> Vec<(PathBuf, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(folder);
     let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("entry").path());

@@ -73,7 +73,9 @@ fn ids(site: &Site) -> Result<Vec<String>> {
 #[test]
 fn what_is_found_is_in_the_journal() -> Result<()> {
     let server = Server::start("systemd-journald", 0, make, ready)?;
-    let running = agent(server.site())?.start(&capture(20)?)?;
+    let agent = agent(server.site())?;
+    let capture = capture(20)?;
+    let running = agent.start(&capture)?;
     let pid = running.pid().to_string();
     let run = running.finish()?;
     until("all entries are there", || exactly(&run.ids, &ids(server.site())?))?;
@@ -96,21 +98,11 @@ fn what_is_found_is_in_the_journal() -> Result<()> {
 #[test]
 fn a_journald_that_comes_after_the_incident_gets_it_all() -> Result<()> {
     let mut server = Server::stopped("systemd-journald", 0, make, ready)?;
-    let mut running = agent(server.site())?.start(&capture(500)?)?;
+    let agent = agent(server.site())?;
+    let capture = capture(500)?;
+    let mut running = agent.start(&capture)?;
     running.finds(1_000)?;
     running.says("No such file")?;
-    server.up()?;
-    let run = running.finish()?;
-    until("all entries are there", || nothing_lost_nor_reordered(&run.ids, &ids(server.site())?))
-}
-
-#[test]
-fn nothing_is_lost_when_it_restarts() -> Result<()> {
-    let mut server = Server::start("systemd-journald", 0, make, ready)?;
-    let mut running = agent(server.site())?.start(&capture(3_000)?)?;
-    running.finds(2_500)?;
-    server.down()?;
-    running.says("findings wait")?;
     server.up()?;
     let run = running.finish()?;
     until("all entries are there", || nothing_lost_nor_reordered(&run.ids, &ids(server.site())?))

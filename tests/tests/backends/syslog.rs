@@ -149,8 +149,9 @@ fn a_server_that_is_down_for_the_whole_incident_gets_it_all_when_it_comes() -> R
         rsyslogd(site, &config(site, &["imtcp"], &input)?)
     };
     let mut server = Server::stopped("rsyslogd", 1, make, takes_connections)?;
-    let mut running =
-        agent(&format!("tcp://{}", server.site().address(0)), "")?.start(&capture(500)?)?;
+    let agent = agent(&format!("tcp://{}", server.site().address(0)), "")?;
+    let capture = capture(500)?;
+    let mut running = agent.start(&capture)?;
     running.finds(1_000)?;
     running.says("Connection refused")?;
     server.up()?;
@@ -162,7 +163,9 @@ fn a_server_that_is_down_for_the_whole_incident_gets_it_all_when_it_comes() -> R
 fn a_server_that_restarts_gets_again_what_it_may_not_have_read() -> Result<()> {
     let mut server = by_tcp("")?;
     let to = format!("tcp://{}", server.site().address(0));
-    let mut running = agent(&to, "")?.start(&capture(3_000)?)?;
+    let agent = agent(&to, "")?;
+    let capture = capture(3_000)?;
+    let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.down()?;
     running.says("Connection refused")?;
@@ -200,8 +203,9 @@ fn udp_takes_them_once_somebody_listens() -> Result<()> {
         rsyslogd(site, &config(site, &["imtcp", "imudp"], &input)?)
     };
     let mut server = Server::stopped("rsyslogd", 1, make, takes_connections)?;
-    let running =
-        agent(&format!("udp://{}", server.site().address(0)), "")?.start(&capture(20)?)?;
+    let agent = agent(&format!("udp://{}", server.site().address(0)), "")?;
+    let capture = capture(20)?;
+    let running = agent.start(&capture)?;
     running.says("Connection refused")?;
     server.up()?;
     let run = running.finish()?;
@@ -249,7 +253,9 @@ fn by_tls_they_arrive_where_the_server_is_trusted() -> Result<()> {
     let site = Site { ports: Vec::new(), dir: strange };
     certificates(&site)?;
     let ca = format!("tls.ca_file = {:?}", site.path("ca.pem"));
-    let running = agent(&to, &ca)?.start(&capture(1)?)?;
+    let agent = agent(&to, &ca)?;
+    let capture = capture(1)?;
+    let running = agent.start(&capture)?;
     running.says("tls.ca_file")?;
     let before = ids(&server)?.len();
     running.kill()?;

@@ -130,7 +130,7 @@ fn by_tls(authority: &Authority, name: &str, clients: bool, tls: &str) -> Answer
 
 #[test]
 fn a_server_must_be_signed_and_called_as_expected() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::make(), Authority::make());
     let trusting = |authority: &Authority| format!("ca_file = {:?}\n", authority.ca());
     let taken = by_tls(&ours, "localhost", false, &trusting(&ours));
     assert!(matches!(taken, Answer::Taken { .. }), "{taken:?}");
@@ -145,7 +145,7 @@ fn a_server_must_be_signed_and_called_as_expected() {
 
 #[test]
 fn a_server_may_ask_who_we_are() {
-    let (ours, theirs) = (Authority::new(), Authority::new());
+    let (ours, theirs) = (Authority::make(), Authority::make());
     let as_signed_by = |authority: &Authority| {
         let (cert, key) = authority.sign("node-1");
         format!("ca_file = {:?}\ncert_file = {cert:?}\nkey_file = {key:?}", ours.ca())
@@ -161,7 +161,7 @@ fn a_server_may_ask_who_we_are() {
 
 #[test]
 fn a_replaced_ca_is_used_without_a_restart() {
-    let (old, new) = (Authority::new(), Authority::new());
+    let (old, new) = (Authority::make(), Authority::make());
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("ca.pem");
     let replace = |by: &Path| {
@@ -185,7 +185,7 @@ fn a_replaced_ca_is_used_without_a_restart() {
 
 #[test]
 fn tls_and_no_tls_are_told_apart() {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let tls: TlsConfig = toml::from_str(&format!("ca_file = {:?}", authority.ca())).unwrap();
     let given = Given { tls, ..Given::default() };
     let why = given.client("http://localhost").err().unwrap();

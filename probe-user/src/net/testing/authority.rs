@@ -22,7 +22,7 @@ pub struct Authority {
 
 impl Authority {
     /// One that nobody trusts yet.
-    pub fn new() -> Self {
+    pub fn make() -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, "a test");

@@ -29,7 +29,7 @@ fn the_name_is_that_of_the_host_unless_another_is_given() {
 
 #[test]
 fn a_file_that_is_wrong_is_named() {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let (cert, key) = authority.sign("a");
     let (_, other_key) = authority.sign("b");
     let dir = tempfile::tempdir().unwrap();

@@ -61,7 +61,7 @@ impl Rotated {
         let old = stamps.iter().take(gone);
         let files = old.flat_map(|(stamp, endings)| endings.iter().map(move |end| (stamp, end)));
         let removed = files.map(|(stamp, ending)| fs::remove_file(self.named(stamp, ending)));
-        removed.filter_map(Result::err).fold(Ok(()), |_, error| Err(error))
+        removed.filter_map(Result::err).last().map_or(Ok(()), Err)
     }
 
     /// The oldest that is not compressed, what it is while it is being compressed, and then.

@@ -253,7 +253,7 @@ fn tls(port: u16, ca: &Path, more: &str) -> String {
 
 #[test]
 fn by_tls_both_sides_show_who_they_are() {
-    let authority = Authority::new();
+    let authority = Authority::make();
     let (cert, key) = authority.sign("node-1");
     let (port, reader) = tls_server(&authority, true);
     let own = format!("cert_file = {cert:?}\nkey_file = {key:?}");
@@ -268,7 +268,7 @@ fn by_tls_both_sides_show_who_they_are() {
     assert!(reader.join().unwrap().is_empty());
     // Nor has one that somebody else vouches for.
     let (port, reader) = tls_server(&authority, false);
-    let (reason, text) = Desk::new(&tls(port, &Authority::new().ca(), "")).trouble(0..3);
+    let (reason, text) = Desk::new(&tls(port, &Authority::make().ca(), "")).trouble(0..3);
     assert!(reason == Reason::Tls && text.contains("tls.ca_file"), "{reason:?} {text}");
     assert!(reader.join().unwrap().is_empty());
 }
