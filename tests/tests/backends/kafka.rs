@@ -102,7 +102,7 @@ fn nothing_is_lost_when_the_broker_is_killed() -> Result<()> {
     let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
-    running.says("Connection refused")?;
+    running.says("wait and are sent")?;
     server.up()?;
     let run = running.finish()?;
     assert_eq!(run.ids.len(), 6_000);
