@@ -18,6 +18,7 @@ mod support;
 const PODS: u32 = 10_000;
 
 /// Series of a scrape.
+#[cfg(test)]
 fn series(metrics: &Metrics) -> Vec<String> {
     let text = String::from_utf8(metrics.encode().expect("encodes")).expect("UTF-8");
     let samples = text.lines().filter(|line| !line.starts_with('#'));

@@ -140,7 +140,7 @@ fn nothing_is_lost_nor_doubled_when_the_server_is_killed() -> Result<()> {
     let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.kill()?;
-    running.says("wait and are sent when that passes")?;
+    running.says("wait and are sent")?;
     server.up()?;
     let run = running.finish()?;
     assert_eq!(run.ids.len(), 6_000);

@@ -89,7 +89,7 @@ fn nothing_is_lost_when_the_collector_is_away() -> Result<()> {
         running.finds(2_500)?;
         // What it took it still writes down, then it ends.
         server.down()?;
-        running.says("wait and are sent when that passes")?;
+        running.says("wait and are sent")?;
         server.up()?;
         let run = running.finish().context(protocol)?;
         assert_eq!(run.ids.len(), 6_000);
@@ -107,7 +107,7 @@ fn a_collector_that_was_never_there_is_waited_for() -> Result<()> {
         let agent = agent(&server, protocol, "")?;
         let capture = capture(2_000)?;
         let running = agent.start(&capture)?;
-        running.says("Connection refused")?;
+        running.says("wait and are sent")?;
         server.up()?;
         let run = running.finish().context(protocol)?;
         exactly(&run.ids, &written(&server, run.ids.len())?).context(protocol)?;

@@ -54,14 +54,17 @@ impl Rotated {
     /// others.
     ///
     /// # Errors
-    /// The last there was.
+    /// One of those there were.
     pub fn prune(&self, keep: usize) -> io::Result<()> {
         let stamps = self.stamps()?;
         let gone = stamps.len().saturating_sub(keep);
         let old = stamps.iter().take(gone);
         let files = old.flat_map(|(stamp, endings)| endings.iter().map(move |end| (stamp, end)));
-        let removed = files.map(|(stamp, ending)| fs::remove_file(self.named(stamp, ending)));
-        removed.filter_map(Result::err).last().map_or(Ok(()), Err)
+        let mut pruned = Ok(());
+        for (stamp, ending) in files {
+            pruned = fs::remove_file(self.named(stamp, ending)).and(pruned);
+        }
+        pruned
     }
 
     /// The oldest that is not compressed, what it is while it is being compressed, and then.
