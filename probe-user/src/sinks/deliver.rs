@@ -1,6 +1,6 @@
 //! The loop of a sink: takes records in, hands them over in batches, waits out what passes.
 
-use std::{future::pending, io, pin::pin, sync::Arc, time::Duration};
+use std::{io, pin::pin, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -11,7 +11,7 @@ use super::{
     pauses::Pauses,
     queue::Inlet,
     record::Record,
-    store::{Most, News, Store},
+    store::{Most, News, Store, reached},
 };
 
 /// How a sink goes about it.
@@ -288,14 +288,6 @@ impl Desk {
             return Ok(());
         }
         Err(io::Error::other(format!("it takes nothing; {lost} records are lost")))
-    }
-}
-
-/// Waits until then, or for ever.
-async fn reached(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => pending().await,
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where records wait for their backend.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, future::pending, sync::Arc};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::record::Record;
 
@@ -51,6 +51,14 @@ pub trait Store: Send {
 
     /// Of those that wait, what would be missed after the end of the process.
     fn perishable(&self) -> usize;
+}
+
+/// Waits until something is due, or for ever.
+pub async fn reached(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => pending().await,
+    }
 }
 
 /// What happened to a store's records without anybody's doing.

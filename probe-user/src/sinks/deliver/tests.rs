@@ -1,6 +1,6 @@
 //! The loop, with backends that do as they are told, and time that passes when nobody has work.
 
-use std::{collections::BTreeSet, sync::Mutex};
+use std::{collections::BTreeSet, future::pending, sync::Mutex};
 
 use tempfile::TempDir;
 

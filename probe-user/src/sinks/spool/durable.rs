@@ -101,7 +101,6 @@ impl Durable {
         self.ahead.len() + self.unread() + self.homeless.len()
     }
 
-    /// What would end with the process.
     pub fn perishable(&self) -> usize {
         self.homeless.len()
     }
@@ -130,8 +129,7 @@ impl Durable {
     }
 
     fn write(&mut self) -> Result<(), SpoolError> {
-        let dir = &self.dir;
-        let failed = |source| SpoolError::Write { dir: dir.clone(), source };
+        let failed = |source| SpoolError::Write { dir: self.dir.clone(), source };
         let Some(disk) = &mut self.disk else { return Ok(()) };
         if self.homeless.is_empty() && self.retry.is_none() {
             return Ok(());
@@ -289,16 +287,14 @@ impl Durable {
         let oldest = ahead
             .or_else(|| disk.and_then(Disk::since))
             .or_else(|| self.homeless.front().map(|homeless| homeless.since));
-        let bytes = disk.map_or(0, Disk::bytes);
-        self.teller.levels(self.waiting(), bytes, oldest.map_or(Duration::ZERO, Since::age));
+        let (bytes, age) = (disk.map_or(0, Disk::bytes), oldest.map_or(Duration::ZERO, Since::age));
+        self.teller.levels(self.waiting(), bytes, age);
     }
 }
 
 impl Drop for Durable {
     /// What the last failure kept from the disk has one more chance.
     fn drop(&mut self) {
-        if !self.homeless.is_empty() {
-            let _ = self.write();
-        }
+        let _ = self.write();
     }
 }
