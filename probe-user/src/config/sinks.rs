@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Most sinks there may be.
-pub const MOST: usize = 16;
+pub const MOST: usize = 12;
 /// Longest name of a sink (bytes): it is a label of metrics and the name of a directory.
 const LONGEST_NAME: usize = 32;
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::config::sinks::MOST;
+
 use super::{Kind, MOST_SERIES, SECTIONS, Spec, all};
 
 const HEADER: &str = "\
@@ -21,8 +23,8 @@ pub fn page() -> String {
     let mut text = String::from(HEADER);
     let _ = writeln!(
         text,
-        "\nAt most **{most} series** a node, with 16 sinks all of which are just being replaced, and every kernel program loaded; a test holds it below \
-         {MOST_SERIES}."
+        "\nAt most **{most} series** a node, with {MOST} sinks all of which are just being replaced, and every\n\
+         kernel program loaded; a test holds it below {MOST_SERIES}."
     );
     for section in &SECTIONS {
         let _ = writeln!(text, "\n## {}\n\n{}", section.title, section.about);

@@ -4,7 +4,7 @@ use super::{
     Kind::{Counter, Gauge, Histogram},
     Spec,
 };
-use crate::config::sinks::MOST;
+use crate::{config::sinks::MOST, sinks::queue::OUTCOMES};
 
 /// Those that are configured, stdout, and as many that a reload let go and that hand over what they have.
 const SINKS: usize = 2 * MOST + 1;
@@ -16,7 +16,7 @@ catalog! {
         name: "nodeprobe_sink_records_total",
         kind: Counter,
         labels: &["sink", "outcome"],
-        most: SINKS * 6,
+        most: SINKS * OUTCOMES.len(),
         help: "Findings handed to a sink, by outcome: queued = written + those that wait.",
         moves: "`dropped`, `refused` and `expired` ones did not arrive: the log says why. Too many that wait: the backend is slow or away.",
     };
