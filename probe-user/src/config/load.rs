@@ -55,15 +55,12 @@ fn read(path: &Path) -> io::Result<String> {
 /// [`ConfigError::Invalid`] when it is not a configuration.
 pub fn parse(file: &str, text: &str) -> Result<Config, ConfigError> {
     let at = |span: Option<Range<usize>>| span.map_or(1, |span| line(text, span.start));
-    let invalid = |key: Option<String>, error: &toml::de::Error| ConfigError::Invalid {
+    let config: Config = toml::from_str(text).map_err(|error| ConfigError::Invalid {
         file: file.into(),
         line: at(error.span()),
-        key: KeyPrefix(key),
+        key: KeyPrefix(error.span().and_then(|span| key_at(text, span.start))),
         message: error.message().replace('\n', " "),
-    };
-    let deserializer = toml::Deserializer::parse(text).map_err(|error| invalid(None, &error))?;
-    let config: Config = serde_path_to_error::deserialize(deserializer)
-        .map_err(|error| invalid(Some(error.path().to_string()), error.inner()))?;
+    })?;
     let sinks = config.sinks.wrong().map(|(sink, message)| ("sinks", sink, message));
     let metrics = config.metrics.wrong().map(|(key, message)| ("metrics", key, message));
     let wrong = config.contradiction().or(sinks).or(metrics);
@@ -89,6 +86,20 @@ pub fn consistent(file: &Path, config: &Config, waiting: &[String]) -> Result<()
         let (file, key) = (file.display().to_string(), format!("{section}.{key}"));
         Err(ConfigError::Waits { file, key, message, waiting: waiting.join(", ") })
     })
+}
+
+/// The key that the byte at `offset` belongs to; `None` where the text is no TOML.
+fn key_at(text: &str, offset: usize) -> Option<String> {
+    fn within(table: &DeTable<'_>, offset: usize) -> Option<String> {
+        table.iter().find_map(|(key, value)| {
+            let name = key.get_ref();
+            let inside = value.get_ref().as_table().and_then(|table| within(table, offset));
+            let here = || key.span().contains(&offset) || value.span().contains(&offset);
+            let below = inside.map(|inside| format!("{name}.{inside}"));
+            below.or_else(|| here().then(|| name.to_string()))
+        })
+    }
+    within(DeTable::parse(text).ok()?.get_ref(), offset)
 }
 
 /// Number of the line (from 1) that the byte at `offset` is in.

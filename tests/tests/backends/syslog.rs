@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::Value;
 
 use crate::support::{
-    agent::{Agent, NODE},
+    agent::{Agent, NODE, PATIENT},
     capture::capture,
     ids::{exactly, nothing_lost_nor_reordered},
     programs,
@@ -91,8 +91,7 @@ fn all(server: &Server, expected: &[String]) -> Result<()> {
 }
 
 fn agent(to: &str, more: &str) -> Result<Agent> {
-    let pauses = "[sinks.test.batch]\nlongest_pause = '1s'";
-    Agent::new(&format!("{pauses}\n[sinks.test.syslog]\nto = '{to}'\n{more}"))
+    Agent::new(&format!("{PATIENT}\n[sinks.test.syslog]\nto = '{to}'\n{more}"))
 }
 
 #[test]
@@ -168,7 +167,7 @@ fn a_server_that_restarts_gets_again_what_it_may_not_have_read() -> Result<()> {
     let mut running = agent.start(&capture)?;
     running.finds(2_500)?;
     server.down()?;
-    running.says("Connection refused")?;
+    running.says("wait and are sent")?;
     server.up()?;
     let run = running.finish()?;
     all(&server, &run.ids)

@@ -41,8 +41,6 @@ critical_open = 16
 [metrics]
 bpf_stats = true
 token_file = 'DIR/token'
-[spool]
-dir = 'DIR/spool'
 [sinks.copy.spool]
 enabled = true
 [sinks.copy.file]
