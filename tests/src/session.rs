@@ -14,7 +14,7 @@ use crate::report::{Line, SkipKind};
 use crate::scenario::{Act, Played, Prelude, Props, Quiet, Stage, Unseen};
 
 /// What the agent may have resident with every incident under way.
-pub const MOST_RSS_KIB: u64 = 15 * 1024;
+pub const MOST_RSS_KIB: u64 = 18 * 1024;
 
 /// What a run needs to know.
 pub struct Setup {

@@ -101,7 +101,6 @@ impl Probe {
             let attacher = Attacher::new(&mut ebpf, btf.as_ref());
             Ladder::new(attacher, facts, offsets, &options.choices).attach_all()
         };
-        release_parse_memory();
         let map_bytes = cost::map_bytes(&ebpf);
         let ring = take(&mut ebpf, "EVENTS", RingBuf::try_from)?;
         let counters = Counters::new(take(&mut ebpf, "COUNTERS", PerCpuArray::try_from)?);
@@ -144,12 +143,6 @@ fn raise_memlock() {
     if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } != 0 {
         log::debug!("RLIMIT_MEMLOCK stays as it is: {}", io::Error::last_os_error());
     }
-}
-
-/// Parsing the kernel's BTF takes tens of MB for a moment; gives them back.
-fn release_parse_memory() {
-    // SAFETY: glibc's malloc_trim may be called at any time.
-    unsafe { libc::malloc_trim(0) };
 }
 
 fn page_size() -> u32 {

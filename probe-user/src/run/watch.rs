@@ -8,6 +8,7 @@ use super::{RunError, signals::Asked, start::Agent};
 use crate::{
     decode::as_bytes,
     findings::clock::boot_now,
+    memory,
     proof::canary::Canary,
     source::{Source, seed},
 };
@@ -23,6 +24,7 @@ impl Agent {
     pub async fn watch(&mut self) -> Result<(), RunError> {
         self.first_drain();
         self.free_canary()?;
+        memory::release_of_start();
         self.tell_ready();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
