@@ -146,7 +146,7 @@ impl Agent {
         }
         let findings = self.findings();
         let closest = expected.closest(&findings).unwrap_or_else(|| "no finding at all".into());
-        bail!("no {expected}; closest: {closest}{}", self.log_tail())
+        bail!("no {expected}; closest: {closest}{}{}", self.accounts(), self.log_tail())
     }
 
     /// All findings and their updates so far.

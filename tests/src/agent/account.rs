@@ -50,6 +50,18 @@ impl Agent {
         value.ok_or_else(|| anyhow!("there is no {name} of {signal}{}", self.log_tail()))
     }
 
+    /// What it says of the events of each signal: tells what was not seen from what was not judged so.
+    #[must_use]
+    pub fn accounts(&self) -> String {
+        match self.scrape() {
+            Ok(text) => {
+                let told = |signal| format!("; {signal}: {:?}", Account::of(&text, signal));
+                SIGNALS.map(told).concat()
+            }
+            Err(error) => format!("; {error:#}"),
+        }
+    }
+
     /// The text of its metrics.
     pub fn scrape(&self) -> Result<String> {
         let url = self.ready.metrics_url.as_ref();
