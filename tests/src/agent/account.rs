@@ -22,6 +22,16 @@ impl Agent {
         Ok(rounds + of_others + Account::of(&text, signal).summed)
     }
 
+    /// Whether a hook of a signal is attached; also where it has none, and lives by what is polled.
+    pub fn hooks(&self, signal: &str) -> Result<bool> {
+        let text = self.scrape()?;
+        let on = |labels: &[(&str, &str)]| metrics::sum(&text, "nodeprobe_signal_coverage", labels);
+        let all = on(&[("signal", signal)]);
+        let attached = ["fexit", "kprobe", "tracepoint"];
+        let attached = attached.map(|rung| on(&[("signal", signal), ("rung", rung)]));
+        Ok(all == 0 || attached.iter().sum::<u64>() > 0)
+    }
+
     /// Whether its metrics say that a hook uses this rung.
     pub fn uses_rung(&self, signal: &str, hook: &str, rung: &str) -> Result<bool> {
         let labels = [("signal", signal), ("hook", hook), ("rung", rung)];
