@@ -2,14 +2,16 @@
 
 use std::{
     fs::File,
+    io, net,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use prometheus::IntCounter;
 use tokio::{
+    io::unix::AsyncFd,
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use crate::scarce::Want;
@@ -19,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// A listener and an fd in reserve.
 pub struct Door {
-    listener: TcpListener,
+    listener: AsyncFd<net::TcpListener>,
     reserve: Reserve,
     failures: IntCounter,
     want: Want,
@@ -31,11 +33,33 @@ pub struct Reserve(Arc<Mutex<Option<File>>>);
 
 impl Door {
     /// Opens it; `failures` counts connections that could not be taken in.
-    #[must_use]
-    pub fn new(listener: TcpListener, failures: IntCounter) -> Self {
+    ///
+    /// # Errors
+    /// When the runtime cannot watch the listener.
+    pub fn new(listener: TcpListener, failures: IntCounter) -> io::Result<Self> {
         let reserve = Reserve(Arc::default());
         reserve.fill();
-        Self { listener, reserve, failures, want: Want::of("metrics endpoint") }
+        // SAFETY: the listener owns its fd, which stays open for as long as it lives.
+        let listener = unsafe { AsyncFd::register(listener.into_std()?) }?;
+        Ok(Self { listener, reserve, failures, want: Want::of("metrics endpoint") })
+    }
+
+    /// The next connection. Whoever waits is looked for each second too: what is taken for gone while
+    /// there are no fds is told of by nobody again.
+    async fn next(&self) -> io::Result<TcpStream> {
+        loop {
+            match self.listener.get_ref().accept() {
+                Ok((stream, _)) => {
+                    stream.set_nonblocking(true)?;
+                    return TcpStream::from_std(stream);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            if let Ok(ready) = timeout(PAUSE, self.listener.readable()).await {
+                ready?.clear_ready();
+            }
+        }
     }
 
     /// Waits for a connection; with it comes the reserve where that was given up for it, to be filled
@@ -44,8 +68,8 @@ impl Door {
     pub async fn accept(&mut self) -> (TcpStream, Option<Reserve>) {
         loop {
             let given_up = !self.reserve.fill();
-            let error = match self.listener.accept().await {
-                Ok((stream, _)) => {
+            let error = match self.next().await {
+                Ok(stream) => {
                     self.want.works();
                     return (stream, given_up.then(|| self.reserve.clone()));
                 }
@@ -53,8 +77,8 @@ impl Door {
             };
             let want = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
             if want && self.reserve.give_up() {
-                match self.listener.accept().await {
-                    Ok((stream, _)) => return (stream, Some(self.reserve.clone())),
+                match self.next().await {
+                    Ok(stream) => return (stream, Some(self.reserve.clone())),
                     Err(_) => self.reserve.fill(),
                 };
             }

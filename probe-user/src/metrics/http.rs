@@ -142,7 +142,7 @@ fn plain(status: StatusCode, text: Vec<u8>) -> Response<Full<Bytes>> {
 /// Serves without end.
 ///
 /// # Errors
-/// None that is known of.
+/// When the runtime cannot watch the listener.
 pub fn serve(
     listener: TcpListener,
     exporter: Arc<Exporter>,
@@ -150,7 +150,7 @@ pub fn serve(
 ) -> impl Future<Output = io::Result<()>> {
     // Before anything else of the agent may take its fd.
     let door = Door::new(listener, exporter.metrics.accept_failures.clone());
-    receive(door, exporter, clients)
+    async move { receive(door?, exporter, clients).await }
 }
 
 async fn receive(mut door: Door, exporter: Arc<Exporter>, clients: Spawner) -> io::Result<()> {
