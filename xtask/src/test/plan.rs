@@ -27,7 +27,6 @@ const OF_RUNGS: &[&str] = &[
     "netlink-shared",
     "netlink-birthplace",
     "rtnl-pressure",
-    "firewall-backends",
     "quiet-control",
 ];
 
