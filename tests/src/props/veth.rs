@@ -1,5 +1,7 @@
 //! An interface to attach to, in a network namespace of its own, and agents that do.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use anyhow::Result;
 
 use super::actor::Actor;
@@ -7,6 +9,10 @@ use super::netns::Netns;
 use super::unique;
 use crate::expect::Expectation;
 use crate::scenario::Stage;
+
+/// Index of the next interface. Each has one of its own: the number of a namespace that went is given to the
+/// next, and kernels before 5.12 have nothing else to tell their interfaces apart by.
+static NEXT_INDEX: AtomicU32 = AtomicU32::new(1_000);
 
 /// A veth in a namespace of its own.
 pub struct Veth {
@@ -20,7 +26,8 @@ impl Veth {
     /// Creates both.
     pub fn create() -> Result<Self> {
         let (netns, name) = (Netns::create()?, unique("cali"));
-        netns.add_link(&name, "veth peer name eth0")?;
+        let index = NEXT_INDEX.fetch_add(1, Ordering::Relaxed);
+        netns.add_link(&format!("{name} index {index}"), "veth peer name eth0")?;
         Ok(Self { netns, name })
     }
 

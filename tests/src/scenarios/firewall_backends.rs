@@ -3,8 +3,10 @@
 
 use std::any::Any;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
 
@@ -188,12 +190,16 @@ fn restore(program: &str) -> Result<()> {
     Ok(())
 }
 
-/// A network namespace, on a machine whose kernel has both backends.
+/// A network namespace, on a machine whose kernel has both backends. Its number stays taken after it: kernels
+/// before 5.12 have nothing else to tell its tables from those of the next.
 fn namespace() -> Result<Netns> {
-    match Lack::module("ip_tables") {
-        Some(lack) => Err(lack.into()),
-        None => Netns::create(),
+    static NUMBERS: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    if let Some(lack) = Lack::module("ip_tables") {
+        return Err(lack.into());
     }
+    let netns = Netns::create()?;
+    NUMBERS.lock().unwrap_or_else(PoisonError::into_inner).push(File::open(netns.path())?);
+    Ok(netns)
 }
 
 fn writer(comm: &str, netns: &Netns, by: &[&str]) -> Result<Actor> {

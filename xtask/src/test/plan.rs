@@ -27,6 +27,7 @@ const OF_RUNGS: &[&str] = &[
     "netlink-shared",
     "netlink-birthplace",
     "rtnl-pressure",
+    "firewall-backends",
     "quiet-control",
 ];
 
