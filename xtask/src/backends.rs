@@ -2,9 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use scenarios::report::Done;
 
-use crate::{artifacts, artifacts::Artifacts, servers, setup, test};
+use crate::{artifacts, artifacts::Artifacts, servers, setup, test, test::Tested};
 
 /// What `backends` is asked for.
 #[derive(Args)]
@@ -25,14 +24,14 @@ impl Backends {
             println!("{}={}", servers::VARIABLE, servers::get()?.display());
             return Ok(0);
         }
-        let done = all(&artifacts::build()?, &self.args)?;
+        let done = all(&artifacts::build()?, &self.args)?.count;
         println!("{done}");
         Ok(i32::from(done.failed > 0))
     }
 }
 
 /// Runs the tests, those that `args` leave.
-pub fn all(artifacts: &Artifacts, args: &[String]) -> Result<Done> {
+pub fn all(artifacts: &Artifacts, args: &[String]) -> Result<Tested> {
     let servers = servers::get()?;
     test::cargo_test(artifacts, |cargo| {
         // They wait for servers and pauses most of the time.

@@ -71,12 +71,16 @@ impl GuestRun {
         Self { scenarios, ..self }
     }
 
+    /// What this guest is called, where its kernel is called so.
+    pub fn place(&self, kernel: &str) -> String {
+        let place = [Some(kernel), self.rung, self.variant.label()];
+        place.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
     /// Plays them.
     pub fn play(&self, artifacts: &Artifacts, stream: Stream) -> Result<Outcome> {
         let kernel = kernel::get(&self.series)?;
-        let place = [Some(kernel.release.as_str()), self.rung, self.variant.label()];
-        let place: Vec<&str> = place.into_iter().flatten().collect();
-        let mut log = Log::new(&place.join(" "), stream);
+        let mut log = Log::new(&self.place(&kernel.release), stream);
         let rung = self.rung.into_iter().flat_map(|rung| ["--rung", rung]);
         let agent_args: Vec<&str> = self.variant.agent_args.iter().copied().chain(rung).collect();
         let mut words = vec!["run"];

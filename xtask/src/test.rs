@@ -21,6 +21,10 @@ use crate::{
 };
 
 mod plan;
+mod sum;
+
+use sum::Sum;
+pub use sum::Tested;
 
 /// What `test` is asked for.
 #[derive(Args)]
@@ -53,38 +57,7 @@ impl Test {
             sum.part("backends", || backends::all(&artifacts, &[]));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }
-        sum.print();
-        i32::from(sum.count.failed > 0 || sum.count.passed == 0)
-    }
-}
-
-/// The sum of all verdicts.
-#[derive(Default)]
-struct Sum {
-    count: Done,
-    failed_parts: Vec<String>,
-}
-
-impl Sum {
-    /// Runs one part; one that cannot run is a failure and does not stop the others.
-    fn part(&mut self, name: &str, part: impl FnOnce() -> Result<Done>) {
-        println!("\n== {name}");
-        let count = part().unwrap_or_else(|error| {
-            println!("{error:#}");
-            Done::FAILED
-        });
-        self.count += count;
-        if count.failed > 0 {
-            self.failed_parts.push(name.to_owned());
-        }
-    }
-
-    fn print(&self) {
-        println!();
-        if !self.failed_parts.is_empty() {
-            println!("failures in: {}", self.failed_parts.join(", "));
-        }
-        println!("{}", self.count)
+        i32::from(!sum.tell())
     }
 }
 
@@ -96,7 +69,7 @@ fn build() -> Result<Artifacts> {
 }
 
 /// Unit and integration tests, those that `choose` leaves; their output is passed on as it comes.
-pub fn cargo_test(artifacts: &Artifacts, choose: impl FnOnce(&mut Command)) -> Result<Done> {
+pub fn cargo_test(artifacts: &Artifacts, choose: impl FnOnce(&mut Command)) -> Result<Tested> {
     let mut cargo = run::cargo();
     cargo.args(["test", "--no-fail-fast"]);
     artifacts.export(&mut cargo);
@@ -104,20 +77,27 @@ pub fn cargo_test(artifacts: &Artifacts, choose: impl FnOnce(&mut Command)) -> R
     let mut child =
         cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("cannot run cargo")?;
     let output = child.stdout.take().context("cargo has no output")?;
-    let mut count = Done::default();
+    let mut tested = Tested::default();
     for line in BufReader::new(output).lines() {
         let line = line?;
         println!("{line}");
         if let Some((passed, failed)) = libtest_sum(&line) {
-            count.passed += passed;
-            count.failed += failed;
+            tested.count += Done { passed, failed, skipped: 0 };
+        }
+        if let Some(name) = libtest_failure(&line) {
+            tested.failed.push(format!("{name} (what it said is above)"));
         }
     }
     let status = child.wait()?;
-    if !status.success() && count.failed == 0 {
+    if !status.success() && tested.count.failed == 0 {
         bail!("cargo test broke off ({status})");
     }
-    Ok(count)
+    Ok(tested)
+}
+
+/// Reads `test NAME ... FAILED`.
+fn libtest_failure(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix(" ... FAILED")
 }
 
 /// Reads `test result: ok. 3 passed; 0 failed; …`.
@@ -131,15 +111,18 @@ fn libtest_sum(line: &str) -> Option<(usize, usize)> {
 }
 
 /// The scenarios on this host's own kernel, where that is possible.
-fn on_host(artifacts: &Artifacts) -> Result<Done> {
+fn on_host(artifacts: &Artifacts) -> Result<Tested> {
+    let mut tested = Tested::default();
     if let Some(reason) = host_cannot() {
         println!("not run: {reason}");
-        return Ok(Done::default());
+        return Ok(tested);
     }
     leakers::get(artifacts)?;
     let scenario = run::as_root(&artifacts.scenario).context("cannot become root")?;
     let mut log = Log::new("host", Stream::Stdout);
-    Ok(report::on_host(scenario, &["run"], artifacts, &mut log)?.count())
+    let report = report::on_host(scenario, &["run"], artifacts, &mut log)?;
+    tested.play("host", &report.verdicts, report.count());
+    Ok(tested)
 }
 
 /// Why scenarios cannot run here.
@@ -151,10 +134,12 @@ fn host_cannot() -> Option<&'static str> {
 }
 
 /// Plays the guests; one that cannot run is a failure.
-fn in_guests(guests: &[GuestRun], artifacts: &Artifacts) -> Result<Done> {
-    let mut total = Done::default();
-    play::all(guests, artifacts, Stream::Stdout, |_, outcome| total += outcome.done)?;
-    Ok(total)
+fn in_guests(guests: &[GuestRun], artifacts: &Artifacts) -> Result<Tested> {
+    let mut tested = Tested::default();
+    play::all(guests, artifacts, Stream::Stdout, |guest, outcome| {
+        tested.play(&guest.place(&guest.series), &outcome.verdicts, outcome.done);
+    })?;
+    Ok(tested)
 }
 
 #[cfg(test)]
@@ -167,5 +152,7 @@ mod tests {
         assert_eq!(libtest_sum(line), Some((12, 0)));
         assert_eq!(libtest_sum("test result: FAILED. 3 passed; 2 failed; 0 ignored"), Some((3, 2)));
         assert_eq!(libtest_sum("test a ... ok"), None);
+        assert_eq!(libtest_failure("test a ... ok"), None);
+        assert_eq!(libtest_failure("test a::b ... FAILED"), Some("a::b"));
     }
 }

@@ -142,7 +142,8 @@ impl Agent {
             }
             ensure!(
                 Instant::now() < deadline,
-                "the agent is blind: {seen} of at least {least} {signal} events{}",
+                "the agent is blind: {seen} of at least {least} {signal} events{}{}",
+                self.accounts(),
                 self.log_tail()
             );
             thread::sleep(POLL);

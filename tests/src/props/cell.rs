@@ -1,6 +1,6 @@
 //! A cgroup around a running process, with room for nothing more than it has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::thread;
 use std::time::Duration;
@@ -95,20 +95,23 @@ impl FdLimit {
     /// Sets the soft `RLIMIT_NOFILE` of a process to what it has: the lowest free number is one too
     /// many.
     pub fn at_what_it_has(pid: u32) -> Result<Self> {
-        // Files that are open for a moment seem to leave less room than there is.
+        // What is open or closed for a moment seems to leave less room than there is, or more: what was
+        // seen most often is what it has.
         const LOOKS: usize = 50;
-        let mut free = u64::MAX;
+        let mut seen = BTreeMap::<u64, usize>::new();
         for _ in 0..LOOKS {
             let open: BTreeSet<u64> = fs::read_dir(format!("/proc/{pid}/fd"))
                 .context("the process is gone")?
                 .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
                 .collect();
-            free = (0..free).find(|number| !open.contains(number)).unwrap_or(free);
+            let free = (0..).find(|number| !open.contains(number)).unwrap_or(u64::MAX);
+            *seen.entry(free).or_default() += 1;
             thread::sleep(Duration::from_millis(20));
         }
+        let free = seen.into_iter().max_by_key(|(_, times)| *times).map(|(free, _)| free);
         let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
         // Who may have more is as it was inherited.
-        let limit = Rlimit { current: Some(free), ..getrlimit(Resource::Nofile) };
+        let limit = Rlimit { current: free, ..getrlimit(Resource::Nofile) };
         let before = prlimit(Some(pid), Resource::Nofile, limit)
             .context("cannot limit another process's fds")?;
         Ok(Self { pid, before })
