@@ -17,6 +17,7 @@ mod frame;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod kernel;
+pub mod kubernetes;
 mod memory;
 pub mod metrics;
 pub mod net;

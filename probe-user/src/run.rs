@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::{
     config::settings::Settings,
     event::BootNs,
+    kubernetes,
     metrics::Metrics,
     probe::{ground::Ground, object::ProbeError},
     sinks::{SinkError, StartError},
@@ -56,6 +57,8 @@ pub enum RunError {
     Access(String),
     #[error(transparent)]
     Capture(#[from] WriteError),
+    #[error(transparent)]
+    Kubernetes(#[from] kubernetes::StartError),
     #[error("metrics cannot be registered")]
     Metrics(#[from] prometheus::Error),
     #[error("the runtime cannot start: {0}")]

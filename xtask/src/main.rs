@@ -1,5 +1,6 @@
 //! Everything a developer does with nodeprobe: build it, run it, show it, test it on real kernels.
 
+mod api_server;
 mod apt;
 mod artifacts;
 mod backends;

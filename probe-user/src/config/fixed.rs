@@ -30,6 +30,7 @@ fixed! {
     metrics,
     canary,
     enrich,
+    kubernetes,
     fork.poll,
     rtnl.least_wait_ms,
     fd.poll,
@@ -77,8 +78,8 @@ pub fn changed(old: &Config, new: &Config) -> Vec<String> {
         }};
     }
     of!(
-        output, events, spool, metrics, canary, enrich, findings, tc, fork, netlink, rtnl, fd,
-        firewall
+        output, events, spool, metrics, canary, enrich, kubernetes, findings, tc, fork, netlink,
+        rtnl, fd, firewall
     )
 }
 

@@ -10,6 +10,7 @@ pub mod findings;
 pub mod firewall;
 pub mod fixed;
 pub mod fork;
+pub mod kubernetes;
 pub mod load;
 pub mod metrics;
 pub mod netlink;
@@ -34,6 +35,7 @@ pub struct Config {
     pub metrics: metrics::MetricsConfig,
     pub canary: canary::CanaryConfig,
     pub enrich: enrich::EnrichConfig,
+    pub kubernetes: kubernetes::KubernetesConfig,
     pub findings: findings::FindingsConfig,
     pub tc: tc::TcConfig,
     pub fork: fork::ForkConfig,

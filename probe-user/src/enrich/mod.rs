@@ -4,7 +4,7 @@
 //! their first event. All else is looked up when a finding needs it. A lookup that fails is counted,
 //! leaves its field empty and never drops an event. Caches are bounded.
 
-use std::{num::NonZeroUsize, path::Path};
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use lru::LruCache;
 
@@ -15,6 +15,7 @@ use crate::{
         Condition, Evidence,
         clock::{Clock, boot_now},
     },
+    kubernetes::pods::Pods,
     scarce,
     signals::{
         fork::{Cause, ForkEvidence, headroom::HeadroomEvidence},
@@ -98,6 +99,13 @@ impl Enricher {
             symbols: None,
             offline: false,
         }
+    }
+
+    /// One that also knows what the API server says of pods.
+    #[must_use]
+    pub fn with_pods(mut self, pods: Option<Arc<Pods>>) -> Self {
+        self.identities.ask(pods);
+        self
     }
 
     /// Takes the path of a cgroup from elsewhere.

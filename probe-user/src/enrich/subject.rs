@@ -103,6 +103,16 @@ pub struct Pod {
     /// Quality of service class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub qos: Option<Qos>,
+    /// What made it; only the API server knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Workload>,
+}
+
+/// What makes pods: a Deployment, a DaemonSet, a CronJob.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Workload {
+    pub kind: String,
+    pub name: String,
 }
 
 /// Quality of service class of a pod, from the cgroup that the kubelet put it in.

@@ -14,6 +14,7 @@ mod door;
 mod guests;
 mod histograms;
 pub mod http;
+pub mod kubernetes;
 mod loops;
 mod observe;
 mod process;
@@ -23,6 +24,7 @@ mod zero;
 
 use canary::CanaryMetrics;
 use histograms::Histograms;
+use kubernetes::KubernetesMetrics;
 use loops::Loops;
 use process::Process;
 use reload::ReloadMetrics;
@@ -62,6 +64,7 @@ pub struct Metrics {
     program_runs: IntCounterVec,
     map_bytes: IntGaugeVec,
     pub reload: ReloadMetrics,
+    pub kubernetes: KubernetesMetrics,
     pub spool: SpoolMetrics,
 }
 
@@ -106,6 +109,7 @@ impl Metrics {
             program_runs: kernel::PROGRAM_RUNS.register(r)?,
             map_bytes: kernel::MAP_BYTES.register(r)?,
             reload: ReloadMetrics::new(r)?,
+            kubernetes: KubernetesMetrics::new(r)?,
             spool: SpoolMetrics::new(r)?,
             registry: registry.clone(),
         };

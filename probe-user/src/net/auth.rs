@@ -76,6 +76,14 @@ impl TryFrom<Keys> for AuthConfig {
     }
 }
 
+impl AuthConfig {
+    /// A bearer token (RFC 6750).
+    #[must_use]
+    pub fn bearer(token: Source) -> Self {
+        Self::Token(BEARER.into(), token)
+    }
+}
+
 impl Source {
     /// Of a key that holds a secret, or the key beside it that names its file.
     ///

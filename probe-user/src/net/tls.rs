@@ -72,6 +72,12 @@ fn server_name_of(text: &str) -> Result<ServerName<'static>, String> {
 }
 
 impl TlsConfig {
+    /// Trust in those alone whose certificates a file (PEM) has.
+    #[must_use]
+    pub fn trusting(ca: PathBuf) -> Self {
+        Self { ca: Some(ca), ..Self::default() }
+    }
+
     /// Whether anything is configured.
     #[must_use]
     pub fn is_default(&self) -> bool {

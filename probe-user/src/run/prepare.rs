@@ -6,6 +6,7 @@ use super::{Capture, RunError};
 use crate::{
     config::Config,
     enrich::{Enricher, cgroup::PidsHierarchy},
+    kubernetes,
     metrics::Metrics,
     pipeline::Pipeline,
     probe::{
@@ -45,7 +46,9 @@ impl Prepared {
         // Only now: paths of what was opened in another mount namespace would not be ours.
         let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone(), supervisor);
         let symbols = symbols.map_err(|source| RunError::Start { part: "symbols", source })?;
-        let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich).with_symbols(symbols);
+        let pods = kubernetes::start(&config.kubernetes, metrics, supervisor)?;
+        let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich);
+        let enricher = enricher.with_symbols(symbols).with_pods(pods);
         let recorder = capture.map(|capture| capture.start(&probe.coverage, metrics, supervisor));
         let pipeline = Pipeline::new(config, enricher, Arc::clone(metrics))
             .with_recorder(recorder.transpose()?);

@@ -72,7 +72,8 @@ pub fn hostile_finding() -> Finding {
         parent: Some(Parent { pid: 40, comm: name("sh") }),
         ..Process::default()
     });
-    let pod = Pod { name: name("web-0"), namespace: name("shop"), uid: "77-88".into(), qos: None };
+    let pod =
+        Pod { name: name("web-0"), namespace: name("shop"), uid: "77-88".into(), ..Pod::default() };
     subject.identity.pod = Some(pod);
     let id = "0123456789abcdef".repeat(4);
     subject.identity.container = Some(Container { id, name: name("app"), ..Container::default() });

@@ -1,7 +1,8 @@
 //! From the path of a cgroup to its pod and container, without any API: the ids are in the path,
-//! the names in files that the kubelet and the container runtime keep on the node.
+//! the names in files that the kubelet and the container runtime keep on the node. Where one is asked, the
+//! API server knows pods too, and alone who owns them.
 
-use std::{num::NonZeroUsize, path::Path};
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
 
 use lru::LruCache;
 
@@ -9,7 +10,7 @@ use super::{
     misses::{Lookup, Misses},
     subject::Identity,
 };
-use crate::scarce;
+use crate::{kubernetes::pods::Pods, scarce};
 
 mod kubelet;
 pub mod path;
@@ -22,19 +23,26 @@ const REMEMBERED: NonZeroUsize = NonZeroUsize::MIN.saturating_add(2_047);
 pub struct Identities {
     host_root: Box<Path>,
     known: LruCache<Box<str>, Identity>,
+    pods: Option<Arc<Pods>>,
 }
 
 impl Identities {
     /// Looks names up below the directory where the node's root is mounted.
     #[must_use]
     pub fn new(host_root: &Path) -> Self {
-        Self { host_root: host_root.into(), known: LruCache::new(REMEMBERED) }
+        Self { host_root: host_root.into(), known: LruCache::new(REMEMBERED), pods: None }
+    }
+
+    /// Takes what the API server says of pods from here.
+    pub fn ask(&mut self, pods: Option<Arc<Pods>>) {
+        self.pods = pods;
     }
 
     /// What a cgroup belongs to. Names are looked up once, while they are to be had: at the first
     /// sight of a path.
     pub fn of_path(&mut self, path: &str, misses: &mut Misses) -> Identity {
-        if let Some(identity) = self.known.get(path) {
+        if let Some(identity) = self.known.get_mut(path) {
+            told(self.pods.as_deref(), identity);
             return identity.clone();
         }
         let mut identity = path::parse(path);
@@ -64,7 +72,15 @@ impl Identities {
         if missing(identity).next().is_some() {
             kubelet::name(&self.host_root, identity);
         }
+        told(self.pods.as_deref(), identity);
         missing(identity).for_each(|lookup| misses.count(lookup));
+    }
+}
+
+/// Fills in what the API server knows of its pod by now.
+fn told(pods: Option<&Pods>, identity: &mut Identity) {
+    if let (Some(pods), Some(pod)) = (pods, &mut identity.pod) {
+        pods.tell(pod);
     }
 }
 

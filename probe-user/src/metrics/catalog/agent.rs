@@ -4,7 +4,7 @@ use super::{
     Kind::{Counter, Gauge},
     Spec,
 };
-use crate::config::sinks::MOST as MOST_SINKS;
+use crate::{config::sinks::MOST as MOST_SINKS, sinks::backend::Reason};
 
 catalog! {
     BUILD_INFO: Spec {
@@ -102,6 +102,30 @@ catalog! {
         most: 5,
         help: "Lookups that found nothing, by what was looked for.",
         moves: "Findings lack names. Short-lived processes are always missed; when every pod is, check enrich.host_root and what is mounted there.",
+    };
+    KUBERNETES_WATCHING: Spec {
+        name: "nodeprobe_kubernetes_watching",
+        kind: Gauge,
+        labels: &[],
+        most: 1,
+        help: "1 while the API server tells changes of this node's pods; 0 also where none is asked.",
+        moves: "Owners of new pods stay unknown; the log says why. Findings come all the same.",
+    };
+    KUBERNETES_PODS: Spec {
+        name: "nodeprobe_kubernetes_pods",
+        kind: Gauge,
+        labels: &[],
+        most: 1,
+        help: "Pods that the API server told of, also those that are gone, as long as they are remembered.",
+        moves: "It grows up to 2,048 with the pods of the node.",
+    };
+    KUBERNETES_FAILURES: Spec {
+        name: "nodeprobe_kubernetes_failures_total",
+        kind: Counter,
+        labels: &["reason"],
+        most: Reason::ALL.len(),
+        help: "Questions to the API server that had no good answer, by reason.",
+        moves: "`auth`: the token or the ClusterRole; `connect`, `timeout`: a NetworkPolicy, or the server is away.",
     };
     POLLED: Spec {
         name: "nodeprobe_polled_total",

@@ -158,6 +158,35 @@ impl Client {
         self.read(answer).await
     }
 
+    /// Asks for what is at `path` below the server's address. The body is left to whoever asks.
+    ///
+    /// # Errors
+    /// Why there is no answer.
+    pub async fn get(
+        &mut self,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response<Incoming>, Trouble> {
+        self.renew();
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = self.url.below(path).uri().clone();
+        let mut headers = self.headers.clone();
+        headers.remove(header::CONTENT_ENCODING);
+        headers.insert(header::ACCEPT, HeaderValue::from_static(accept));
+        self.authorize(&mut headers)?;
+        *request.headers_mut() = headers;
+        let answer = self.inner.request(request).await;
+        answer.map_err(|error| trouble::of_request(&self.url, &error))
+    }
+
+    fn authorize(&mut self, headers: &mut HeaderMap) -> Result<(), Trouble> {
+        let wrong = |text| Trouble { reason: Reason::Auth, text };
+        if let Some(value) = self.auth.header().map_err(wrong)? {
+            headers.insert(header::AUTHORIZATION, value);
+        }
+        Ok(())
+    }
+
     /// Connects anew from now on when certificates or keys were replaced.
     fn renew(&mut self) {
         let now = self.tls.stamps();
@@ -173,14 +202,11 @@ impl Client {
     }
 
     fn request(&mut self, post: Post) -> Result<Request<Full<Bytes>>, Trouble> {
-        let wrong = |text| Trouble { reason: Reason::Auth, text };
         let Post { content_type, headers, body } = post;
         let mut all = self.headers.clone();
         all.extend(headers);
         all.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        if let Some(value) = self.auth.header().map_err(wrong)? {
-            all.insert(header::AUTHORIZATION, value);
-        }
+        self.authorize(&mut all)?;
         let body = match self.gzip && body.len() >= WORTH_GZIP {
             true => gzip(&body).map_err(|error| Trouble {
                 reason: Reason::Other,

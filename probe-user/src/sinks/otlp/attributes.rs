@@ -25,6 +25,18 @@ const NAMES: &[(&str, &str)] = &[
 /// Name of a container: what the runtime calls it, but in a pod what its manifest does.
 const CONTAINER_NAME: &str = "subject.container.name";
 
+/// What made a pod, by its kind.
+const OWNER: &str = "subject.pod.owner";
+const OWNERS: &[(&str, &str)] = &[
+    ("CronJob", "k8s.cronjob.name"),
+    ("DaemonSet", "k8s.daemonset.name"),
+    ("Deployment", "k8s.deployment.name"),
+    ("Job", "k8s.job.name"),
+    ("ReplicaSet", "k8s.replicaset.name"),
+    ("ReplicationController", "k8s.replicationcontroller.name"),
+    ("StatefulSet", "k8s.statefulset.name"),
+];
+
 /// Fields that a log record has a place of its own for.
 const ELSEWHERE: &[&str] = &["summary", "severity"];
 
@@ -53,11 +65,21 @@ fn flatten(path: &str, fields: Map<String, Value>, in_pod: bool, attributes: &mu
             _ => format!("{path}.{field}"),
         };
         match value {
+            Value::Object(owner) if path == OWNER && workload(&owner).is_some() => {
+                attributes.extend(workload(&owner).map(|(key, name)| attribute(key, name)));
+            }
             Value::Object(fields) => flatten(&path, fields, in_pod, attributes),
             _ if ELSEWHERE.contains(&path.as_str()) => {}
             _ => attributes.extend(any(value).map(|value| pair(name(path, in_pod), value))),
         }
     }
+}
+
+/// Key and name of a workload that the conventions know.
+fn workload(owner: &Map<String, Value>) -> Option<(&'static str, &str)> {
+    let of = |field| owner.get(field).and_then(Value::as_str);
+    let (kind, name) = (of("kind")?, of("name")?);
+    OWNERS.iter().find(|(known, _)| *known == kind).map(|(_, key)| (*key, name))
 }
 
 fn name(path: String, in_pod: bool) -> String {

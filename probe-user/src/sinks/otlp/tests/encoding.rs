@@ -95,7 +95,8 @@ fn what_the_conventions_name_has_their_names() {
                 "parent": { "pid": 1, "comm": "runit" },
             },
             "cgroup": { "id": 77, "path": "/kubepods/x" },
-            "pod": { "name": "calico-x", "namespace": "kube-system", "uid": "u-1", "qos": "burstable" },
+            "pod": { "name": "calico-x", "namespace": "kube-system", "uid": "u-1", "qos": "burstable",
+                     "owner": { "kind": "DaemonSet", "name": "calico" } },
             "container": { "id": "c0ffee", "name": "calico", "runtime": "containerd" },
             "interface": { "index": 3, "name": "cali1" },
             "netns": 4_026_531_840_u64,
@@ -115,6 +116,7 @@ fn what_the_conventions_name_has_their_names() {
         ("container.id", "c0ffee"),
         ("container.runtime.name", "containerd"),
         ("network.interface.name", "cali1"),
+        ("k8s.daemonset.name", "calico"),
         ("nodeprobe.subject.pod.qos", "burstable"),
         ("nodeprobe.subject.process.parent.comm", "runit"),
     ];
