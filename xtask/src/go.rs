@@ -47,21 +47,27 @@ impl Go {
 
     /// Builds the file or package `what` of `directory` as the program `to`.
     pub fn build(&self, directory: &Path, what: &str, flags: &[&str], to: &Path) -> Result<()> {
-        let mut go = Command::new(self.root.join("bin/go"));
-        go.arg("build").args(flags).arg("-o").arg(to).arg(what).current_dir(directory);
-        go.env("GOROOT", &self.root).env("GOPATH", self.path());
-        go.env("GOCACHE", self.scratch.join("cache"));
+        let mut go = self.command(&self.root.join("bin/go"), directory);
+        go.arg("build").args(flags).arg("-o").arg(to).arg(what);
+        let name = to.file_name().unwrap_or_default().to_string_lossy();
+        run::step(&format!("building {name}"), &mut go)?;
+        Ok(())
+    }
+
+    /// A program that finds this Go and its libraries, run in `directory`.
+    pub fn command(&self, program: &Path, directory: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(directory).env("GOROOT", &self.root).env("GOPATH", self.path());
+        command.env("GOCACHE", self.scratch.join("cache"));
         for (variable, value) in [
             ("CGO_ENABLED", "0"),
             ("GO111MODULE", "off"),
             ("GOTOOLCHAIN", "local"),
             ("GOFLAGS", ""),
         ] {
-            go.env(variable, value);
+            command.env(variable, value);
         }
-        let name = to.file_name().unwrap_or_default().to_string_lossy();
-        run::step(&format!("building {name}"), &mut go)?;
-        Ok(())
+        command
     }
 
     /// Removes it, and all that is in its scratch directory.

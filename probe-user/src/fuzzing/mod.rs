@@ -4,6 +4,7 @@
 //! Built into tests and with `--cfg fuzzing`, never into the agent.
 
 mod kernel;
+mod kubernetes;
 mod node;
 mod pipeline;
 mod program;
@@ -32,6 +33,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "identity_files", bytes: "a container's state", run: node::identity_files },
     Target { name: "config", bytes: "a configuration file", run: node::config },
     Target { name: "spool", bytes: "a file of the spool", run: spool::segment },
+    Target { name: "kubernetes", bytes: "an API server's answer", run: kubernetes::answer },
     Target { name: "program", bytes: "an executable", run: program::executable },
 ];
 

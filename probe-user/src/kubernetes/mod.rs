@@ -33,6 +33,22 @@ const PART: Part = Part {
 /// Stack of the thread (bytes): TLS and JSON.
 const STACK: usize = 256 * 1024;
 
+/// The pods that an answer tells of: a page of a list, or lines of a watch.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn taken_from(answer: &[u8]) -> Pods {
+    let pods = Pods::default();
+    let page = serde_json::from_slice::<object::List>(answer);
+    let lines = answer.split(|byte| *byte == b'\n');
+    let changes = lines.filter_map(|line| serde_json::from_slice::<object::Change>(line).ok());
+    let objects = page.into_iter().flat_map(|page| page.items);
+    for object in objects.chain(changes.map(|change| change.object)) {
+        if object.metadata.is_named() {
+            pods.learn(object.metadata.uid(), object.metadata.known());
+        }
+    }
+    pods
+}
+
 /// Why it cannot begin.
 #[derive(Debug, Error)]
 pub enum StartError {

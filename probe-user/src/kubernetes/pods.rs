@@ -59,6 +59,12 @@ impl Pods {
         self.lock().len()
     }
 
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     fn lock(&self) -> MutexGuard<'_, LruCache<Box<str>, Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,6 +7,7 @@ mod elasticsearch;
 mod file;
 mod journald;
 mod kafka;
+mod kubernetes;
 mod loki;
 mod nats;
 mod otlp;

@@ -46,9 +46,14 @@ pub fn at_home(path: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// A program of its own: `osmem-server`, `rotel-agent`, `noida-db`, `nats-server`, `victoria-logs`.
+/// A program of its own: `osmem-server`, `rotel-agent`, `noida-db`, `nats-server`, `victoria-logs`,
+/// `kube-apiserver`, `etcd`, `kubectl`.
 pub fn program(name: &str) -> Result<Command> {
-    let directory = if name == "victoria-logs" { name } else { "programs" };
+    let directory = match name {
+        "victoria-logs" | "kube-apiserver" => name,
+        "etcd" | "kubectl" => "kubernetes",
+        _ => "programs",
+    };
     let program = root()?.join(directory).join(name);
     ensure!(program.exists(), "{} is not there: run `cargo xtask backends`", program.display());
     Ok(Command::new(program))
