@@ -218,7 +218,7 @@ fn pods_and_who_owns_them() -> Result<()> {
         "",
     )?;
 
-    cluster.api.down()?;
+    cluster.api.kill()?;
     asks.watches(false)?;
     asks.is_told(&backup, "shop/backup-28-x of CronJob backup")?;
     cluster.api.up()?;
