@@ -5,6 +5,7 @@ mod artifacts;
 mod backends;
 mod cache;
 mod demo;
+mod dist;
 mod docs;
 mod fuzz;
 mod go;
@@ -19,6 +20,7 @@ mod modules;
 mod paths;
 mod play;
 mod qemu;
+mod remap;
 mod report;
 mod rootfs;
 mod run;
@@ -90,6 +92,8 @@ enum Task {
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
     Fuzz(fuzz::Fuzz),
+    /// Makes what users are given: archive, bill of materials, checksums; in target/dist
+    Dist(dist::Dist),
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -126,6 +130,7 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Vm(vm) => return vm.run(),
         Task::Docs(docs) => docs.write()?,
         Task::Fuzz(fuzz) => return fuzz.run(),
+        Task::Dist(dist) => return dist.run(),
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
         Task::Backends(backends) => return backends.run(),
