@@ -119,11 +119,12 @@ pub fn test(package: &Path) -> Result<()> {
     Ok(())
 }
 
+/// It needs no root in a root of its own, and nothing that Debian has in sbin.
 fn dpkg(root: &Path, action: &[&str], package: Option<&Path>) -> Result<()> {
-    let mut dpkg = run::as_root("dpkg").context("root is needed: install sudo")?;
-    dpkg.arg(format!("--root={}", root.display()));
-    dpkg.args(["--log=/dev/null", "--force-script-chrootless"]).args(action).args(package);
-    run::step("dpkg", &mut dpkg).map(drop)
+    let mut dpkg = Command::new("dpkg");
+    dpkg.arg(format!("--root={}", root.display())).arg("--log=/dev/null");
+    dpkg.args(["--force-script-chrootless", "--force-not-root", "--force-bad-path"]);
+    run::step("dpkg", dpkg.args(action).args(package)).map(drop)
 }
 
 /// All files but dpkg's own, and what is empty but has our name.

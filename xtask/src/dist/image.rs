@@ -101,6 +101,15 @@ impl Image {
     }
 }
 
+impl Drop for Image {
+    fn drop(&mut self) {
+        // What buildah made belongs to root, whoever this is.
+        if let Some(mut remove) = run::as_root("rm") {
+            let _ = remove.args(["--recursive", "--force"]).arg(self.store.path()).status();
+        }
+    }
+}
+
 /// What runc starts: see config.md of the OCI runtime specification.
 fn config(root: &str, unit: &Unit, args: &[&str]) -> Result<Value> {
     let capabilities = unit.capabilities();
