@@ -38,17 +38,24 @@ pub fn all(artifacts: &Artifacts) -> Result<Tested> {
     check("the package installs, and a purge leaves nothing", &|| {
         deb::test(&release.dir.join(deb::name(&source)))
     });
-    check("in the image, with the rights of the unit, it sees what root sees", &|| {
-        image(artifacts, &source)
-    });
+    if run::can_be_root() {
+        check("in the image, with the rights of the unit, it sees what root sees", &|| {
+            image(artifacts, &source)
+        });
+    } else {
+        println!("the image is not built: that needs root, or sudo without a password");
+        tested.count += Done { skipped: 1, ..Done::default() };
+    }
     Ok(tested)
 }
 
 fn tells_no_place(artifacts: &Artifacts) -> Result<()> {
-    let root = paths::root();
+    let mut places = vec![paths::root(), remap::cargo_home()?];
+    // A name as short as /src is part of others.
+    places.retain(|place| place.components().count() > 2);
     for file in [&artifacts.agent, &artifacts.object] {
         let content = fs::read(file)?;
-        for place in [&root, &remap::cargo_home()?] {
+        for place in &places {
             let place = place.as_os_str().as_encoded_bytes();
             let found = content.windows(place.len()).any(|bytes| bytes == place);
             ensure!(!found, "{} has {}", file.display(), String::from_utf8_lossy(place));
