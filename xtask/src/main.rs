@@ -92,7 +92,7 @@ enum Task {
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
     Fuzz(fuzz::Fuzz),
-    /// Makes what users are given: archive, bill of materials, checksums; in target/dist
+    /// Makes what users are given, in target/dist: archive, package, bill of materials, checksums
     Dist(dist::Dist),
     /// Checks formatting, lints and file lengths
     Tidy,
