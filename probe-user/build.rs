@@ -5,6 +5,11 @@
 
 use std::{env, error::Error, fs, path::Path, process::Command};
 
+use sha2::{Digest, Sha256};
+
+/// Bytes of a digest that are shown.
+const SHORT: usize = 6;
+
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=NODEPROBE_BPF_OBJECT");
     let out = Path::new(&env::var("OUT_DIR")?).join("nodeprobe.bpf.o");
@@ -13,15 +18,27 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("cargo::rerun-if-changed={path}");
             embed(Path::new(&path), &out)?;
         }
-        Err(_) => fs::write(out, [])?,
+        Err(_) => fs::write(&out, [])?,
     }
+    println!("cargo::rustc-env=NODEPROBE_PROGRAMS={}", digest(&fs::read(&out)?));
     println!("cargo::rustc-env=NODEPROBE_REVISION={}", revision());
-    // A path that is not there would make every build a new one, and .git is a file in a worktree.
-    if let Some(head) = git(&["rev-parse", "--git-path", "HEAD"]).filter(|p| Path::new(p).exists())
-    {
-        println!("cargo::rerun-if-changed={head}");
+    // HEAD names a branch and stays the same when that moves; the log of it does not. A path that is
+    // not there would make every build a new one, and .git is a file in a worktree.
+    for file in ["HEAD", "logs/HEAD"] {
+        let path = git(&["rev-parse", "--git-path", file]);
+        if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={path}");
+        }
     }
     Ok(())
+}
+
+/// What tells these kernel programs from others.
+fn digest(object: &[u8]) -> String {
+    if object.is_empty() {
+        return "none".to_owned();
+    }
+    Sha256::digest(object).iter().take(SHORT).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Copies the object without its DWARF, which is nine tenths of it: the kernel needs .BTF only.

@@ -36,5 +36,12 @@ pub mod stream;
 pub mod supervise;
 mod symbols;
 
-/// Version and revision of this build.
-pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")");
+/// Version of this build, its revision in git, and the beginning of the SHA-256 of its kernel programs.
+pub const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("NODEPROBE_REVISION"),
+    ", kernel programs ",
+    env!("NODEPROBE_PROGRAMS"),
+    ")"
+);

@@ -26,6 +26,19 @@ fn the_binary_is_small() -> Result<()> {
 }
 
 #[test]
+fn the_version_tells_the_kernel_programs_too() -> Result<()> {
+    let said = String::from_utf8(nodeprobe(&["--version"])?.stdout)?;
+    let rest = said.strip_prefix(concat!("nodeprobe ", env!("CARGO_PKG_VERSION"), " ("));
+    let (revision, programs) = rest
+        .and_then(|rest| rest.trim_end().strip_suffix(')')?.split_once(", kernel programs "))
+        .with_context(|| said.clone())?;
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(revision == "unknown" || is_hex(revision), "{said}");
+    assert!(programs.len() == 12 && is_hex(programs), "{said}");
+    Ok(())
+}
+
+#[test]
 fn help_has_examples_and_exit_codes() -> Result<()> {
     let all = nodeprobe(&["--help"])?;
     assert!(all.status.success());

@@ -6,6 +6,7 @@ mod artifacts;
 mod backends;
 mod cache;
 mod demo;
+mod dist;
 mod docs;
 mod fuzz;
 mod go;
@@ -20,6 +21,7 @@ mod modules;
 mod paths;
 mod play;
 mod qemu;
+mod remap;
 mod report;
 mod rootfs;
 mod run;
@@ -91,6 +93,8 @@ enum Task {
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]
     Fuzz(fuzz::Fuzz),
+    /// Makes what users are given, in target/dist: archive, package, bill of materials, checksums
+    Dist(dist::Dist),
     /// Checks formatting, lints and file lengths
     Tidy,
     /// Runs a command in a guest; its exit status is the command's
@@ -127,6 +131,7 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Vm(vm) => return vm.run(),
         Task::Docs(docs) => docs.write()?,
         Task::Fuzz(fuzz) => return fuzz.run(),
+        Task::Dist(dist) => return dist.run(),
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
         Task::Backends(backends) => return backends.run(),

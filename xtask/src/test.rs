@@ -12,7 +12,7 @@ use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
-    backends, fuzz, kernel, leakers,
+    backends, dist, fuzz, kernel, leakers,
     play::{
         self, GuestRun,
         log::{Log, Stream},
@@ -53,6 +53,7 @@ impl Test {
             }
             sum.part("cargo test", || cargo_test(&artifacts, |_| ()));
             sum.part("fuzz", fuzz::test);
+            sum.part("packaging", || dist::test::all(&artifacts));
             sum.part("host", || on_host(&artifacts));
             sum.part("backends", || backends::all(&artifacts, &[]));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));

@@ -35,6 +35,19 @@ enum Rustc {
 }
 
 impl Toolchain {
+    /// Its compiler.
+    pub fn rustc(&self) -> Command {
+        let mut rustc = Command::new(match &self.rustc {
+            Rustc::Rustup(_) => "rustc",
+            Rustc::Debian => DEBIAN_RUSTC,
+        });
+        rustc.env_remove("LD_LIBRARY_PATH");
+        if let Rustc::Rustup(name) = &self.rustc {
+            rustc.env("RUSTUP_TOOLCHAIN", name);
+        }
+        rustc
+    }
+
     /// Makes a cargo command use this toolchain.
     pub fn apply(&self, cargo: &mut Command) {
         match &self.rustc {
