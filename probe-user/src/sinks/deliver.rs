@@ -289,6 +289,7 @@ impl Desk {
         if lost == 0 {
             return Ok(());
         }
+        self.inlet.expired(lost);
         Err(io::Error::other(format!("it takes nothing; {lost} records are lost")))
     }
 }
