@@ -3,18 +3,33 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use crate::support::{
     agent::{Agent, NODE},
-    capture::capture,
+    capture::{capture, in_two_parts},
     http, programs,
+    receiver::Receiver,
     server::{Server, Site},
+    until,
 };
 
 fn server() -> Result<Server> {
-    let make = |site: &Site| {
-        let config = "route: {receiver: test}\nreceivers:\n- name: test\n";
-        fs::write(site.path("alertmanager.yml"), config)?;
+    configured("route: {receiver: test}\nreceivers:\n- name: test\n".into())
+}
+
+/// One that tells of each alert at once, to whoever is at this address.
+fn telling(address: &str) -> Result<Server> {
+    configured(format!(
+        "route: {{receiver: test, group_by: ['...'], group_wait: 0s, group_interval: 100ms}}\n\
+         receivers:\n- name: test\n  \
+         webhook_configs: [{{url: 'http://{address}', send_resolved: true}}]\n"
+    ))
+}
+
+fn configured(config: String) -> Result<Server> {
+    let make = move |site: &Site| {
+        fs::write(site.path("alertmanager.yml"), &config)?;
         let mut command = programs::at_home("usr/bin/prometheus-alertmanager")?;
         command.arg("--config.file").arg(site.path("alertmanager.yml"));
         command.arg("--storage.path").arg(site.path("data"));
@@ -64,5 +79,52 @@ fn each_finding_fires_and_none_is_left_open() -> Result<()> {
     ensure!(counted.contains("alertmanager_alerts_invalid_total{version=\"v2\"} 0"), "{counted}");
     let open = http::get(server.port(), "/api/v2/alerts")?.json()?;
     ensure!(open.as_array().is_some_and(Vec::is_empty), "alerts are left: {open}");
+    Ok(())
+}
+
+/// Alerts that Alertmanager told of as being in this state.
+fn told(receiver: &Receiver, status: &str) -> Result<Vec<Value>> {
+    let mut told = Vec::new();
+    for body in receiver.bodies() {
+        let body: Value = serde_json::from_slice(&body)?;
+        let alerts = body["alerts"].as_array().context("no alerts")?;
+        told.extend(alerts.iter().filter(|alert| alert["status"] == status).cloned());
+    }
+    Ok(told)
+}
+
+/// Alertmanager lists no alert that is over, but tells of it whom it told that it fires.
+#[test]
+fn an_alert_ends_when_its_finding_held_last() -> Result<()> {
+    const FINDINGS: usize = 5;
+    let receiver = Receiver::start()?;
+    let server = telling(&receiver.address())?;
+    let agent = agent(&server)?;
+    let [firing, whole] = in_two_parts(FINDINGS as u64)?;
+    agent.replay(&firing)?;
+    agent.drain()?;
+    until("it tells that they fire", || {
+        let firing = told(&receiver, "firing")?;
+        ensure!(firing.len() >= FINDINGS, "it told of {firing:?}");
+        Ok(())
+    })?;
+    let output = agent.command(["replay", "-o", "json"]).arg(whole.path()).output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    agent.drain()?;
+    let lines = String::from_utf8(output.stdout)?;
+    let findings: Vec<Value> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let over = findings.iter().filter(|finding| finding["state"] == "resolved");
+    let over: Vec<_> = over.collect();
+    ensure!(over.len() == FINDINGS, "{over:?}");
+    for finding in over {
+        let alert = until("it tells that it is over", || {
+            let mut told = told(&receiver, "resolved")?.into_iter();
+            let ours = told.find(|alert| alert["labels"]["finding"] == finding["id"]);
+            ours.with_context(|| format!("nothing of {finding}"))
+        })?;
+        assert_ne!(finding["first_seen"], finding["last_seen"]);
+        assert_eq!(alert["startsAt"], finding["first_seen"]);
+        assert_eq!(alert["endsAt"], finding["last_seen"]);
+    }
     Ok(())
 }
