@@ -122,7 +122,7 @@ fn nothing_is_lost_when_the_broker_goes_and_comes_back() -> Result<()> {
 
 /// The broker alone, with a plain client that waits for each acknowledgement (acks = -1).
 #[test]
-#[ignore = "this broker fails it, which docs/BACKENDS.md tells; for another one"]
+#[ignore = "noida-db fails it, as docs/BACKENDS.md tells"]
 fn what_the_broker_acknowledged_it_has_after_a_kill() -> Result<()> {
     const RECORDS: usize = 3_000;
     let mut server = server()?;
