@@ -7,19 +7,33 @@ use std::{
 
 use tokio::net::UnixDatagram;
 
+use super::unread;
 use crate::sinks::backend::{Answer, Reason};
 
 /// A socket of somebody else.
 pub struct Local {
     path: PathBuf,
     socket: Option<UnixDatagram>,
+    unread: Unread,
+}
+
+/// What is known of the datagrams that were sent since it was last waited for their reader.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Unread {
+    /// There are none.
+    #[default]
+    None,
+    /// Their reader is still there, for all that is known.
+    Some,
+    /// Their reader went, and may have read none of them.
+    Lost,
 }
 
 impl Local {
     /// At `path`; whether anybody is there is not asked yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), socket: None }
+        Self { path: path.into(), socket: None, unread: Unread::None }
     }
 
     /// Sends a datagram. It waits while the reader is behind.
@@ -41,18 +55,44 @@ impl Local {
     ) -> io::Result<()> {
         if let Some(socket) = self.socket.take() {
             match work(&socket).await {
-                Err(error) if is_gone(&error) => {}
-                done => {
-                    self.socket = Some(socket);
-                    return done;
+                Err(error) if is_gone(&error) => {
+                    if self.unread == Unread::Some {
+                        self.unread = Unread::Lost;
+                    }
                 }
+                done => return self.sent(socket, done),
             }
         }
         let socket = UnixDatagram::unbound()?;
         socket.connect(&self.path)?;
         let done = work(&socket).await;
+        self.sent(socket, done)
+    }
+
+    fn sent(&mut self, socket: UnixDatagram, done: io::Result<()>) -> io::Result<()> {
         self.socket = Some(socket);
+        if done.is_ok() && self.unread == Unread::None {
+            self.unread = Unread::Some;
+        }
         done
+    }
+
+    /// Waits until all that was sent since the last call is read. For a reader that takes an empty datagram
+    /// for nothing: it is sent one to find out whether it is still there.
+    ///
+    /// # Errors
+    /// When the reader went before that: some of it, or all, may have been read by nobody.
+    pub async fn was_read(&mut self) -> io::Result<()> {
+        let unread = std::mem::take(&mut self.unread);
+        let Some(socket) = self.socket.as_ref().filter(|_| unread == Unread::Some) else {
+            return if unread == Unread::None { Ok(()) } else { Err(went()) };
+        };
+        unread::until_none(socket).await?;
+        // What a reader had not read went with it, and is not to be told from what was read.
+        match socket.send(&[]).await {
+            Err(error) if is_gone(&error) => Err(went()),
+            told => told.map(drop),
+        }
     }
 
     /// What becomes of a record that could not be sent.
@@ -67,6 +107,10 @@ impl Local {
         let advice = if error.raw_os_error() == Some(libc::EPROTOTYPE) { stream } else { "" };
         Answer::later(reason, format!("{}: {error}{advice}", self.path.display()))
     }
+}
+
+fn went() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "its reader went and may not have read all")
 }
 
 /// Whether whoever read the socket reads it no longer.

@@ -11,6 +11,7 @@ pub mod secret;
 #[cfg(test)]
 pub mod testing;
 pub mod tls;
+pub mod unread;
 pub mod url;
 pub mod watched;
 

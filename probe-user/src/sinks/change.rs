@@ -46,7 +46,8 @@ impl Change {
 
 impl Sinks {
     /// Goes over to another configuration. New sinks start before old ones are let go, which then hand
-    /// over what is in their queues, on their own threads and for as long as their last words may take.
+    /// over what is in their queues, on their own threads and for as long as their last words may take:
+    /// these begin when all is out of the queue. What is lost after them is counted.
     ///
     /// # Errors
     /// [`StartError`] of the first sink that cannot start; all is as it was then.
@@ -82,6 +83,10 @@ impl Sinks {
         self.outlets.retain(|outlet| !ends(outlet.name()));
         self.outlets.extend(fresh.outlets.take());
         self.running.append(&mut fresh.running);
+        if change != Change::default() {
+            let bereft = std::mem::take(&mut self.bereft);
+            bereft.into_iter().for_each(|sink| self.forget(sink, metrics));
+        }
         self.config = config.sinks.clone();
         Ok(change)
     }
@@ -93,10 +98,21 @@ impl Sinks {
 
     /// Forgets what was let go and has ended. How it ended the supervisor says.
     pub fn tick(&mut self, metrics: &Metrics) {
-        for ended in self.leaving.extract_if(.., |leaving| leaving.is_finished()) {
-            if self.running.iter().all(|running| running.sink != ended.sink) {
-                metrics.forget_sink(ended.sink);
+        let ended: Vec<_> = self.leaving.extract_if(.., |leaving| leaving.is_finished()).collect();
+        for Running { sink, thread, .. } in ended {
+            match thread.join() {
+                Ok(()) => self.forget(sink, metrics),
+                // What it lost is to be seen: series that go at once are read by nobody.
+                Err(_) => self.bereft.push(sink),
             }
+        }
+    }
+
+    /// Drops the series of a sink, unless another has its name by now.
+    fn forget(&self, sink: &str, metrics: &Metrics) {
+        let mut others = self.running.iter().chain(&self.leaving);
+        if others.all(|other| other.sink != sink) {
+            metrics.forget_sink(sink);
         }
     }
 

@@ -261,6 +261,8 @@ impl Desk {
 
     /// All but some of which the backend does not tell which they are: no dead letter can be written.
     fn part_taken(&mut self, records: usize, refused: usize, why: &str, usual: Most) {
+        // The number is the word of the other side.
+        let refused = refused.min(records);
         let name = self.inlet.name();
         log::warn!(
             "{name}: refused {refused} of {records} for good, and does not tell which: {why}"
@@ -287,6 +289,7 @@ impl Desk {
         if lost == 0 {
             return Ok(());
         }
+        self.inlet.expired(lost);
         Err(io::Error::other(format!("it takes nothing; {lost} records are lost")))
     }
 }

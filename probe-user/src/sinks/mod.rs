@@ -143,6 +143,8 @@ pub struct Sinks {
     running: Vec<Running>,
     /// Those that are configured no more, while they have their last words.
     leaving: Vec<Running>,
+    /// Of those that ended so, the ones that lost findings: their series stay until the next change.
+    bereft: Vec<&'static str>,
 }
 
 /// The thread of a sink.

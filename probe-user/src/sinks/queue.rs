@@ -212,7 +212,7 @@ impl Inlet {
         self.done("refused", records);
     }
 
-    /// Counts records that a store gave up for want of room, or for their age.
+    /// Counts records that were given up: for want of room, for their age, or with the end of the sink.
     pub fn expired(&self, records: usize) {
         self.done("expired", records);
     }

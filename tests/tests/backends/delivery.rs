@@ -4,11 +4,10 @@
 use anyhow::{Context, Result, ensure};
 
 use crate::{
-    sides::{self, Scheme, Side},
+    sides::{self, Answers, Scheme, Side},
     support::{
         agent::{Agent, WAITS},
         capture::capture,
-        ids::nothing_lost_nor_reordered,
         proxy::{Fault, Proxy},
         until,
     },
@@ -29,7 +28,7 @@ fn sink(side: &dyn Side, scheme: Scheme, address: &str, more: &str) -> String {
 
 /// Waits until all of it came; what came too late is as good as lost.
 fn all_came(side: &dyn Side, expected: &[String]) -> Result<()> {
-    until("all records came", || nothing_lost_nor_reordered(expected, &side.ids()?))
+    until("all records came", || side.came(expected))
 }
 
 /// 10,000 findings while the other side is away; it is back when the agent has ended, and gets all from
@@ -73,8 +72,11 @@ fn killed(mut side: Box<dyn Side>) -> Result<()> {
 
 /// All that a network and a server in trouble do, one after the other, and the agent killed after each.
 fn trouble_on_the_way(side: Box<dyn Side>) -> Result<()> {
-    let mut faults = vec![Fault::Close, Fault::Hang, Fault::Garbage, Fault::Cut];
-    if side.is_http() {
+    let mut faults = vec![Fault::Close, Fault::Garbage, Fault::Cut];
+    if side.answers() != Answers::Never {
+        faults.push(Fault::Hang);
+    }
+    if side.answers() == Answers::Http {
         faults.extend([
             Fault::Http("429 Too Many Requests\r\nRetry-After: 1"),
             Fault::Http("500 Internal Server Error"),
@@ -125,12 +127,15 @@ macro_rules! sides {
 }
 
 sides! {
+    alertmanager: away_for_the_whole_incident, killed, trouble_on_the_way;
     elasticsearch: away_for_the_whole_incident, killed, trouble_on_the_way;
-    // A broker tells its own address, so nothing can be put before it.
-    kafka_broker: away_for_the_whole_incident, killed;
+    // A socket of datagrams, which nothing can be put before.
+    journald: away_for_the_whole_incident, killed;
+    kafka_broker: away_for_the_whole_incident, killed, trouble_on_the_way;
     loki: away_for_the_whole_incident, killed, trouble_on_the_way;
     nats_jetstream: away_for_the_whole_incident, killed, trouble_on_the_way;
     otlp_grpc: away_for_the_whole_incident, killed, trouble_on_the_way;
     otlp_http: away_for_the_whole_incident, killed, trouble_on_the_way;
+    syslog: away_for_the_whole_incident, killed, trouble_on_the_way;
     webhook: away_for_the_whole_incident, killed, trouble_on_the_way;
 }

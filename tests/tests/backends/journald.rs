@@ -1,7 +1,7 @@
 //! The journald sink and a real journald, which does without systemd as the first process. Needs root, for
 //! a /run of its own.
 
-use std::{fs, process::Command};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -44,8 +44,18 @@ fn ready(site: &Site) -> Result<()> {
     Ok(())
 }
 
+/// One that runs.
+pub fn server() -> Result<Server> {
+    Server::start("systemd-journald", 0, make, ready)
+}
+
+/// Where it listens, seen from here.
+pub fn socket(site: &Site) -> PathBuf {
+    site.path(SOCKET)
+}
+
 fn agent(site: &Site) -> Result<Agent> {
-    let socket = site.path(SOCKET);
+    let socket = socket(site);
     Agent::with_sink("journald", &format!("socket = {socket:?}"))
 }
 
@@ -65,14 +75,14 @@ fn entries(site: &Site) -> Result<Vec<Value>> {
     text.lines().map(|line| serde_json::from_str(line).context("no JSON")).collect()
 }
 
-fn ids(site: &Site) -> Result<Vec<String>> {
+pub fn ids(site: &Site) -> Result<Vec<String>> {
     let id = |entry: &Value| Ok(entry["NODEPROBE_ID"].as_str().context("no id")?.to_owned());
     entries(site)?.iter().map(id).collect()
 }
 
 #[test]
 fn what_is_found_is_in_the_journal() -> Result<()> {
-    let server = Server::start("systemd-journald", 0, make, ready)?;
+    let server = server()?;
     let agent = agent(server.site())?;
     let capture = capture(20)?;
     let running = agent.start(&capture)?;
@@ -106,4 +116,24 @@ fn a_journald_that_comes_after_the_incident_gets_it_all() -> Result<()> {
     server.up()?;
     let run = running.finish()?;
     until("all entries are there", || nothing_lost_nor_reordered(&run.ids, &ids(server.site())?))
+}
+
+/// Without systemd, which would hold the socket, what waits in it ends with journald.
+#[test]
+fn a_journald_that_restarts_in_the_middle_gets_all() -> Result<()> {
+    let mut server = server()?;
+    let agent = agent(server.site())?;
+    let whole = capture(5_000)?;
+    let mut running = agent.start(&whole)?;
+    for records in [2_000, 5_000, 8_000] {
+        running.finds(records)?;
+        match records {
+            5_000 => server.kill()?,
+            _ => server.down()?,
+        }
+        server.up()?;
+    }
+    let found = running.finish()?.ids;
+    agent.drain()?;
+    until("all entries are there", || nothing_lost_nor_reordered(&found, &ids(server.site())?))
 }

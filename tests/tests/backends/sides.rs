@@ -2,12 +2,22 @@
 //! knows what came.
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
-    elasticsearch, kafka, loki, nats, otlp,
-    support::{http, ids::id_of, receiver::Receiver, server::Server},
+    alertmanager, journald, kafka, loki, nats, otlp,
+    support::{
+        http,
+        ids::{id_of, nothing_lost_nor_reordered},
+        receiver::Receiver,
+        server::Server,
+    },
+    syslog,
 };
+
+mod kept;
+
+pub use kept::elasticsearch;
 
 /// The other side of a sink.
 pub trait Side {
@@ -17,15 +27,24 @@ pub trait Side {
     /// Where it is.
     fn address(&self) -> String;
 
-    /// Ids of the records that came, in the order in which they came.
-    fn ids(&self) -> Result<Vec<String>>;
+    /// Fails unless all of these records (their ids) came, a finding's in their order.
+    fn came(&self, expected: &[String]) -> Result<()>;
 
     fn up(&mut self) -> Result<()>;
 
     fn down(&mut self) -> Result<()>;
 
-    /// What of its protocol is HTTP/1.1, so that answers of that mean something to the sink.
-    fn is_http(&self) -> bool;
+    fn answers(&self) -> Answers;
+}
+
+/// What of its protocol says whether something was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// Nothing: for the sink, whoever reads all and says nothing has taken it.
+    Never,
+    OfItsOwn,
+    /// HTTP/1.1, so that answers of that mean something to the sink.
+    Http,
 }
 
 /// How it is spoken to.
@@ -36,20 +55,21 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    fn http(self) -> &'static str {
-        if self == Self::Tls { "https" } else { "http" }
+    /// The address with a scheme before it: the one of these two that is meant.
+    pub fn url(self, plain: &str, tls: &str, address: &str) -> String {
+        format!("{}://{address}", if self == Self::Tls { tls } else { plain })
     }
 }
 
 /// A real server, with what differs.
 struct Real {
     server: Server,
-    /// Number of the port.
-    port: usize,
+    address: String,
     kind: &'static str,
     settings: fn(Scheme, &str) -> String,
+    /// Ids of the records that came, in the order in which they came.
     ids: fn(&Server) -> Result<Vec<String>>,
-    is_http: bool,
+    answers: Answers,
 }
 
 impl Side for Real {
@@ -58,11 +78,11 @@ impl Side for Real {
     }
 
     fn address(&self) -> String {
-        self.server.site().address(self.port)
+        self.address.clone()
     }
 
-    fn ids(&self) -> Result<Vec<String>> {
-        (self.ids)(&self.server)
+    fn came(&self, expected: &[String]) -> Result<()> {
+        nothing_lost_nor_reordered(expected, &(self.ids)(&self.server)?)
     }
 
     fn up(&mut self) -> Result<()> {
@@ -73,15 +93,15 @@ impl Side for Real {
         self.server.down()
     }
 
-    fn is_http(&self) -> bool {
-        self.is_http
+    fn answers(&self) -> Answers {
+        self.answers
     }
 }
 
 type AnySide = Result<Box<dyn Side>>;
 
-fn url(scheme: Scheme, address: &str) -> String {
-    format!("url = '{}://{address}'", scheme.http())
+pub fn url(scheme: Scheme, address: &str) -> String {
+    format!("url = '{}'", scheme.url("http", "https", address))
 }
 
 /// A collector, by gRPC.
@@ -89,26 +109,45 @@ pub fn otlp_grpc() -> AnySide {
     let settings = |scheme, address: &str| format!("{}\nprotocol = 'grpc'", url(scheme, address));
     let ids = |server: &Server| Ok(otlp::ids(&server.log()));
     let server = otlp::server()?;
-    Ok(Box::new(Real { server, port: 0, kind: "otlp", settings, ids, is_http: false }))
+    Ok(Box::new(Real {
+        address: server.site().address(0),
+        server,
+        kind: "otlp",
+        settings,
+        ids,
+        answers: Answers::OfItsOwn,
+    }))
 }
 
 /// A collector, by HTTP.
 pub fn otlp_http() -> AnySide {
     let ids = |server: &Server| Ok(otlp::ids(&server.log()));
     let server = otlp::server()?;
-    Ok(Box::new(Real { server, port: 1, kind: "otlp", settings: url, ids, is_http: true }))
+    Ok(Box::new(Real {
+        address: server.site().address(1),
+        server,
+        kind: "otlp",
+        settings: url,
+        ids,
+        answers: Answers::Http,
+    }))
 }
 
 /// A JetStream, with a stream.
 pub fn nats_jetstream() -> AnySide {
-    let settings = |scheme, address: &str| {
-        let scheme = if scheme == Scheme::Tls { "tls" } else { "nats" };
-        format!("url = '{scheme}://{address}'")
-    };
+    let settings =
+        |scheme: Scheme, address: &str| format!("url = '{}'", scheme.url("nats", "tls", address));
     let ids = |server: &Server| nats::Client::connect(server, "")?.ids();
     let server = nats::server(&[])?;
     nats::Client::connect(&server, "")?.make_stream()?;
-    Ok(Box::new(Real { server, port: 0, kind: "nats", settings, ids, is_http: false }))
+    Ok(Box::new(Real {
+        address: server.site().address(0),
+        server,
+        kind: "nats",
+        settings,
+        ids,
+        answers: Answers::OfItsOwn,
+    }))
 }
 
 /// A broker of Kafka, with a topic.
@@ -120,73 +159,20 @@ pub fn kafka_broker() -> AnySide {
     let ids = |server: &Server| kafka::ids(&kafka::messages(server)?);
     let server = kafka::server()?;
     kafka::make_topic(&server)?;
-    Ok(Box::new(Real { server, port: 0, kind: "kafka", settings, ids, is_http: false }))
-}
-
-/// OpenSearch's API.
-pub fn elasticsearch() -> AnySide {
-    let server = elasticsearch::server()?;
-    let (kind, ids) = ("elasticsearch", documents as fn(&Server) -> _);
-    Ok(Box::new(Kept { real: Real { server, port: 0, kind, settings: url, ids, is_http: true } }))
-}
-
-/// All documents by their ids. They have no order of their own: it is that of the ids, so that a
-/// finding's revisions are in theirs.
-fn documents(server: &Server) -> Result<Vec<String>> {
-    const PAGE: usize = 10_000;
-    let mut ids = Vec::new();
-    loop {
-        let mut query = json!({ "size": PAGE, "sort": ["_id"], "_source": false });
-        if let Some(last) = ids.last() {
-            query["search_after"] = json!([last]);
-        }
-        let answer = http::post(server.port(), "/logs-*/_search", &query.to_string())?;
-        let answer = answer.json()?;
-        let hits = answer["hits"]["hits"].as_array().context("no hits")?;
-        let id = |hit: &Value| Ok(hit["_id"].as_str().context("no _id")?.to_owned());
-        ids.extend(hits.iter().map(id).collect::<Result<Vec<String>>>()?);
-        if hits.len() < PAGE {
-            return Ok(ids);
-        }
-    }
-}
-
-/// A server that keeps all in its memory: away means that nothing comes through to it.
-struct Kept {
-    real: Real,
-}
-
-impl Side for Kept {
-    fn sink(&self, scheme: Scheme, address: &str) -> (&'static str, String) {
-        self.real.sink(scheme, address)
-    }
-
-    fn address(&self) -> String {
-        self.real.address()
-    }
-
-    fn ids(&self) -> Result<Vec<String>> {
-        self.real.ids()
-    }
-
-    fn up(&mut self) -> Result<()> {
-        self.real.server.signal(rustix::process::Signal::CONT)
-    }
-
-    fn down(&mut self) -> Result<()> {
-        self.real.server.signal(rustix::process::Signal::STOP)
-    }
-
-    fn is_http(&self) -> bool {
-        true
-    }
+    Ok(Box::new(Real {
+        address: server.site().address(0),
+        server,
+        kind: "kafka",
+        settings,
+        ids,
+        answers: Answers::OfItsOwn,
+    }))
 }
 
 /// Loki's API.
 pub fn loki() -> AnySide {
     // It has the API below a path of its own.
-    let settings =
-        |scheme: Scheme, address: &str| format!("url = '{}://{address}/insert'", scheme.http());
+    let settings = |scheme: Scheme, address: &str| url(scheme, &format!("{address}/insert"));
     let server = loki::server()?;
     let ids = |server: &Server| {
         let answer = http::get(
@@ -202,7 +188,37 @@ pub fn loki() -> AnySide {
         ids.sort();
         Ok(ids)
     };
-    Ok(Box::new(Real { server, port: 0, kind: "loki", settings, ids, is_http: true }))
+    Ok(Box::new(Real {
+        address: server.site().address(0),
+        server,
+        kind: "loki",
+        settings,
+        ids,
+        answers: Answers::Http,
+    }))
+}
+
+/// rsyslog, by TCP.
+pub fn syslog() -> AnySide {
+    let settings =
+        |scheme: Scheme, address: &str| format!("to = '{}'", scheme.url("tcp", "tls", address));
+    let (server, ids) = (syslog::by_tcp("")?, syslog::ids as fn(&Server) -> _);
+    let (address, answers) = (server.site().address(0), Answers::Never);
+    Ok(Box::new(Real { address, server, kind: "syslog", settings, ids, answers }))
+}
+
+/// journald, by its socket.
+pub fn journald() -> AnySide {
+    let settings = |_, address: &str| format!("socket = '{address}'");
+    let (server, ids) = (journald::server()?, |server: &Server| journald::ids(server.site()));
+    let address = journald::socket(server.site()).display().to_string();
+    let answers = Answers::Never;
+    Ok(Box::new(Real { address, server, kind: "journald", settings, ids, answers }))
+}
+
+/// Alertmanager.
+pub fn alertmanager() -> AnySide {
+    Ok(Box::new(alertmanager::States::start()?))
 }
 
 /// Whoever takes webhooks: a stub.
@@ -219,7 +235,7 @@ impl Side for Receiver {
         Receiver::address(self)
     }
 
-    fn ids(&self) -> Result<Vec<String>> {
+    fn came(&self, expected: &[String]) -> Result<()> {
         let mut ids = Vec::new();
         for body in self.bodies() {
             let body: Value = serde_json::from_slice(&body)?;
@@ -228,7 +244,7 @@ impl Side for Receiver {
                 ids.push(id_of(&record["record"])?);
             }
         }
-        Ok(ids)
+        nothing_lost_nor_reordered(expected, &ids)
     }
 
     fn up(&mut self) -> Result<()> {
@@ -239,7 +255,7 @@ impl Side for Receiver {
         Receiver::down(self)
     }
 
-    fn is_http(&self) -> bool {
-        true
+    fn answers(&self) -> Answers {
+        Answers::Http
     }
 }

@@ -7,7 +7,11 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
-use crate::{config::Config, config::load::parse, findings::testing::finding};
+use crate::{
+    config::{Config, load::parse},
+    findings::testing::finding,
+    sinks::{Answer, Policy, backend::Reason, call, store::Most, testing::PART},
+};
 
 /// As long as nothing may take that will come.
 const HANG_GUARD: Duration = Duration::from_secs(60);
@@ -150,13 +154,31 @@ fn a_file_that_was_moved_away_is_opened_again() {
 }
 
 #[test]
+fn what_a_removed_sink_loses_is_counted_and_to_be_seen_until_the_next_change() {
+    let mut bench = Bench::new();
+    let plan = call::plan("away", PART, |_| Answer::later(Reason::Connect, "refused"));
+    let most = Most { records: 10, bytes: usize::MAX };
+    let policy = Policy { most, last_words: Duration::ZERO, ..plan.policy };
+    bench.sinks.start(Plan { policy, ..plan }, &bench.metrics, &mut bench.supervisor).unwrap();
+    bench.sinks.config = config(bench.dir.path(), &[("away", "away")]).sinks;
+    (0..3).for_each(|_| bench.find());
+    assert_eq!(bench.change(&[("one", "one")]).unwrap().removed, ["away"]);
+    bench.wait_for_leavers();
+    let lost = "nodeprobe_sink_records_total{outcome=\"expired\",sink=\"away\"} 3";
+    assert!(bench.text().contains(lost), "{}", bench.text());
+    assert_eq!(bench.change(&[("one", "one")]).unwrap(), Change::default());
+    assert!(bench.text().contains(lost), "nothing changed");
+    bench.change(&[]).unwrap();
+    assert!(!bench.text().contains("sink=\"away\""), "{}", bench.text());
+}
+
+#[test]
 fn sinks_that_never_end_are_not_piled_up() {
     let mut bench = Bench::new();
     for round in 0..=MOST {
-        let part = super::super::testing::PART;
-        let plan = super::super::call::plan("stuck", part, |_| {
+        let plan = call::plan("stuck", PART, |_| {
             std::thread::park();
-            super::super::Answer::taken()
+            Answer::taken()
         });
         let mut fresh = Sinks::default();
         fresh.start(plan, &bench.metrics, &mut bench.supervisor).unwrap();

@@ -1,4 +1,5 @@
-//! Records in the journal of systemd, by its native protocol.
+//! Records in the journal of systemd, by its native protocol. It has no answer: that journald has read an
+//! entry is all that is known, and what it had not read when it went is sent again.
 
 use std::{
     fs::File,
@@ -43,7 +44,7 @@ impl JournaldBackend {
     async fn write(&mut self, record: &Record) -> Answer {
         let entry = encode::entry(record, &self.node, self.json);
         match self.socket.with(async |socket| send(socket, &entry).await).await {
-            Ok(()) => Answer::Taken { said: "it is in the queue of journald".into() },
+            Ok(()) => Answer::Taken { said: "journald has read it".into() },
             Err(error) => self.socket.trouble(&error),
         }
     }
@@ -51,7 +52,14 @@ impl JournaldBackend {
 
 impl Backend for JournaldBackend {
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a> {
-        Box::pin(Answer::one_by_one(batch, async |record| self.write(record).await))
+        Box::pin(async move {
+            let answer = Answer::one_by_one(batch, async |record| self.write(record).await).await;
+            // An entry that nobody has read ends with the socket.
+            match (self.socket.was_read().await, answer) {
+                (Err(error), Answer::Taken { .. } | Answer::Each(_)) => self.socket.trouble(&error),
+                (_, answer) => answer,
+            }
+        })
     }
 }
 

@@ -66,19 +66,11 @@ impl Connection {
         }
         Err(io::Error::new(io::ErrorKind::InvalidData, "it talks, as no syslog server does"))
     }
+}
 
-    /// Bytes that the kernel of the other side has not taken yet; of a unix socket, that nobody has read.
-    ///
-    /// # Errors
-    /// As ioctl(2).
-    pub fn unacknowledged(&self) -> io::Result<usize> {
-        let mut bytes: libc::c_int = 0;
-        // SAFETY: the fd is open as long as `stream` is; the call writes an int (tcp(7), SIOCOUTQ, which is
-        // TIOCOUTQ on Linux).
-        match unsafe { libc::ioctl(self.fd, libc::TIOCOUTQ, &raw mut bytes) } {
-            0 => Ok(usize::try_from(bytes).unwrap_or_default()),
-            _ => Err(io::Error::last_os_error()),
-        }
+impl AsRawFd for Connection {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd
     }
 }
 

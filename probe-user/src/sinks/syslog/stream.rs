@@ -14,18 +14,17 @@ use super::{
     connection::{Connection, Peer},
     encode::{Encoder, frame},
 };
-use crate::sinks::record::Record;
+use crate::{net::unread, sinks::record::Record};
 
 /// What was sent this long before the last batch was read by then, unless the other side hung.
 const READ_BY_THEN: Duration = Duration::from_secs(5);
+/// How long a new connection is watched for its end before what was sent on it counts: proxies take
+/// connections before they know whether anybody is behind them.
+const SETTLES: Duration = Duration::from_millis(200);
 /// Most records that are kept.
 const MOST_KEPT: usize = 500;
 /// Most that is kept (bytes), beside the last batch.
 const MOST_BYTES: usize = 1024 * 1024;
-/// First pause while the other side's kernel has not taken all; the following ones are longer.
-const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// Longest of those pauses.
-const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// A server.
 pub struct Stream {
@@ -54,6 +53,7 @@ impl Stream {
         {
             open = None;
         }
+        let is_new = open.is_none();
         let mut connection = match open {
             Some(connection) => connection,
             None => {
@@ -63,10 +63,9 @@ impl Stream {
             }
         };
         self.write(&mut connection, batch.iter(), encoder).await?;
-        let mut pause = FIRST_PAUSE;
-        while connection.unacknowledged()? > 0 {
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        unread::until_none(&connection).await?;
+        if is_new {
+            sleep(SETTLES).await;
         }
         // Whoever closed it before this came does not read it.
         connection.check().await?;

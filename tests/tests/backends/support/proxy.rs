@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -126,12 +126,13 @@ fn disturb(mut client: &TcpStream, fault: Fault, to: &str, state: &Mutex<State>)
         Fault::None | Fault::Cut => {
             let server = TcpStream::connect(to)?;
             let (back, forth) = (server.try_clone()?, client.try_clone()?);
+            let names = [server.peer_addr()?, client.local_addr()?].map(name);
             thread::spawn(move || {
-                let _ = copy(&back, &forth, usize::MAX);
+                let _ = copy(&back, &forth, usize::MAX, |bytes| rename(bytes, &names));
                 let _ = forth.shutdown(Shutdown::Both);
             });
             let most = if matches!(fault, Fault::Cut) { BEFORE_CUT } else { usize::MAX };
-            let copied = copy(client, &server, most);
+            let copied = copy(client, &server, most, |_| ());
             lock(state).done += 1;
             server.shutdown(Shutdown::Both)?;
             copied?;
@@ -140,14 +141,36 @@ fn disturb(mut client: &TcpStream, fault: Fault, to: &str, state: &Mutex<State>)
     Ok(())
 }
 
-/// Copies until the end, or so many bytes.
-fn copy(mut from: &TcpStream, mut to: &TcpStream, most: usize) -> Result<()> {
+/// An address as a broker of Kafka tells it to its clients: host, and port in four bytes.
+fn name(address: SocketAddr) -> Vec<u8> {
+    let port = u32::from(address.port()).to_be_bytes();
+    [address.ip().to_string().as_bytes(), &port].concat()
+}
+
+/// Puts the second name in the place of the first, which is as long: clients are to stay with the proxy.
+fn rename(bytes: &mut [u8], [from, to]: &[Vec<u8>; 2]) {
+    for at in 0..(bytes.len() + 1).saturating_sub(from.len()) {
+        let place = &mut bytes[at..at + from.len()];
+        if place == from {
+            place.copy_from_slice(to);
+        }
+    }
+}
+
+/// Copies until the end, or so many bytes, with something done to all that is read.
+fn copy(
+    mut from: &TcpStream,
+    mut to: &TcpStream,
+    most: usize,
+    alter: impl Fn(&mut [u8]),
+) -> Result<()> {
     let (mut bytes, mut copied) = ([0; 4_096], 0);
     while copied < most {
         let read = from.read(&mut bytes)?;
         if read == 0 {
             break;
         }
+        alter(&mut bytes[..read]);
         to.write_all(&bytes[..read])?;
         copied += read;
     }

@@ -80,6 +80,19 @@ async fn more_verdicts_than_records_are_of_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_more_are_refused_than_were_sent() {
+    let bench = Bench::new(|batch| {
+        // Of the first batch all and more, of the next one.
+        let refused = if batch[0] == 0 { usize::MAX } else { 1 };
+        Answers(Answer::Partly { refused, why: "no".into() })
+    });
+    let (ended, sent, metrics) = bench.play(20).await;
+    ended.unwrap();
+    assert_eq!(sent, [(0..16).collect::<Vec<_>>(), (16..20).collect()], "none comes again");
+    assert_eq!((count(&metrics, "refused"), count(&metrics, "written")), (17, 3));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_over_ends_with_its_words() {
     let bench = Bench::new(|_| Answers(Answer::Over("gone".into())));
     let (ended, sent, _) = bench.play(3).await;
