@@ -12,7 +12,7 @@ use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
-    backends, fuzz, kernel, leakers,
+    backends, fuzz, kernel, leakers, manifests,
     play::{
         self, GuestRun,
         log::{Log, Stream},
@@ -54,6 +54,7 @@ impl Test {
             sum.part("cargo test", || cargo_test(&artifacts, |_| ()));
             sum.part("fuzz", fuzz::test);
             sum.part("host", || on_host(&artifacts));
+            sum.part("manifests", || manifests::all(&artifacts));
             sum.part("backends", || backends::all(&artifacts, &[]));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }
