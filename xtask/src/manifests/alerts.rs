@@ -39,7 +39,7 @@ pub fn check() -> Result<()> {
 }
 
 fn file() -> PathBuf {
-    paths::root().join("deploy/kustomize/overlays/prometheus-operator/prometheusrule.yaml")
+    paths::root().join("deploy/kustomize/components/prometheus-operator/prometheusrule.yaml")
 }
 
 fn resource() -> Result<String> {
