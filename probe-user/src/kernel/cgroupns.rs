@@ -7,20 +7,24 @@ use std::{
     os::fd::AsRawFd,
 };
 
-/// The node's first process, where pids are the node's; else the container's own.
-const FIRST: &str = "/proc/1";
+/// kthreadd, where pids are the node's: it never leaves the namespaces that the kernel started with.
+const KTHREADD: &str = "/proc/2";
 
-/// Enters it, unless this process is there.
+/// Enters it, unless this process is there, or sees no process of the node.
 ///
 /// Must be called while the process has one thread: a namespace belongs to the thread that entered it.
 ///
 /// # Errors
 /// When it may not be entered (needs `CAP_SYS_ADMIN`, and `CAP_SYS_PTRACE` to be looked at).
 pub fn enter_nodes() -> io::Result<()> {
-    if !is_outside(&fs::read(format!("{FIRST}/cgroup"))?) {
+    let cgroups = match fs::read(format!("{KTHREADD}/cgroup")) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        cgroups => cgroups?,
+    };
+    if !is_outside(&cgroups) {
         return Ok(());
     }
-    let nodes = File::open(format!("{FIRST}/ns/cgroup"))?;
+    let nodes = File::open(format!("{KTHREADD}/ns/cgroup"))?;
     // SAFETY: takes no pointer, and the fd is open.
     if unsafe { libc::setns(nodes.as_raw_fd(), libc::CLONE_NEWCGROUP) } != 0 {
         return Err(io::Error::last_os_error());
