@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
-use crate::trials::{canary, dying_node, faults, reload, selftest, watchdog};
+use crate::trials::{canary, cgroup_namespace, dying_node, faults, reload, selftest, watchdog};
 
 /// Every trial, in the order they are played, after the scenarios.
 pub const ALL: &[Trial] = &[
@@ -15,6 +15,7 @@ pub const ALL: &[Trial] = &[
     canary::TRIAL,
     watchdog::TRIAL,
     reload::TRIAL,
+    cgroup_namespace::TRIAL,
     dying_node::TRIAL,
     faults::bpf_objects::TRIAL,
     faults::kill::TRIAL,

@@ -15,10 +15,12 @@ mod hooks;
 mod initrd;
 mod kernel;
 mod leakers;
+mod manifests;
 mod matrix;
 mod mirror;
 mod modules;
 mod paths;
+mod pip;
 mod play;
 mod qemu;
 mod remap;
@@ -83,6 +85,8 @@ enum Task {
     /// Runs the sinks against the log servers they are for, which it installs into the cache
     #[command(after_help = "Example:\n  cargo xtask backends -- syslog --nocapture")]
     Backends(backends::Backends),
+    /// Renders the Kubernetes manifests and checks them: schemas, checkov, what must agree, the configuration
+    Manifests(manifests::Manifests),
     /// Plays every scenario on every kernel and rung, and in guests of every kind; takes hours
     #[command(
         after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
@@ -135,6 +139,7 @@ fn run(cli: Cli) -> Result<i32> {
         Task::Demo(demo) => return demo.run(),
         Task::Matrix(matrix) => return matrix.run(),
         Task::Backends(backends) => return backends.run(),
+        Task::Manifests(manifests) => return manifests.run(),
         Task::Test(test) => return Ok(test.run()),
         Task::Tidy => return Ok(tidy::all()),
     }

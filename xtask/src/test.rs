@@ -12,7 +12,7 @@ use scenarios::report::Done;
 
 use crate::{
     artifacts::{self, Artifacts},
-    backends, dist, fuzz, kernel, leakers,
+    backends, dist, fuzz, kernel, leakers, manifests,
     play::{
         self, GuestRun,
         log::{Log, Stream},
@@ -55,6 +55,7 @@ impl Test {
             sum.part("fuzz", fuzz::test);
             sum.part("packaging", || dist::test::all(&artifacts));
             sum.part("host", || on_host(&artifacts));
+            sum.part("manifests", || manifests::all(&artifacts));
             sum.part("backends", || backends::all(&artifacts, &[]));
             sum.part("guests", || in_guests(&plan::guests(&self.kernel), &artifacts));
         }

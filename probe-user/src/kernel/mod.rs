@@ -2,6 +2,7 @@
 
 pub mod btf;
 pub mod capability;
+pub mod cgroupns;
 pub mod facts;
 pub mod fields;
 mod fingerprint;

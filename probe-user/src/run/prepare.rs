@@ -6,6 +6,7 @@ use super::{Capture, RunError};
 use crate::{
     config::Config,
     enrich::{Enricher, cgroup::PidsHierarchy},
+    kernel::cgroupns,
     kubernetes,
     metrics::Metrics,
     pipeline::Pipeline,
@@ -36,6 +37,12 @@ impl Prepared {
         metrics: &Arc<Metrics>,
         supervisor: &mut Supervisor,
     ) -> Result<Self, RunError> {
+        // Before any other thread, as the namespace is the thread's.
+        if let Err(error) = cgroupns::enter_nodes() {
+            log::warn!(
+                "cannot enter the node's cgroup namespace: {error}; what polls find has no cgroup and no pod"
+            );
+        }
         let pids_on_cgroup_v1 = PidsHierarchy::find().is_some_and(|hierarchy| hierarchy.is_v1());
         let rtnl_least_wait_ns = config.rtnl.least_wait_ns();
         let choices = ground.choices.clone();

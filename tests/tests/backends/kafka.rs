@@ -120,38 +120,6 @@ fn nothing_is_lost_when_the_broker_goes_and_comes_back() -> Result<()> {
     nothing_lost_nor_reordered(&run.ids, &ids(&messages(&server)?)?)
 }
 
-/// The broker alone, with a plain client that waits for each acknowledgement (acks = -1).
-#[test]
-#[ignore = "noida-db fails it, as docs/BACKENDS.md tells"]
-fn what_the_broker_acknowledged_it_has_after_a_kill() -> Result<()> {
-    const RECORDS: usize = 3_000;
-    let mut server = server()?;
-    make_topic(&server)?;
-    with_client(&server, async |client| {
-        let handling = UnknownTopicHandling::Error;
-        let partition = client.partition_client(TOPIC, 0, handling).await?;
-        for number in 0..RECORDS {
-            let record = Record {
-                key: None,
-                value: Some(number.to_string().into()),
-                headers: BTreeMap::default(),
-                timestamp: DateTime::default(),
-            };
-            let offsets = partition.produce(vec![record], Compression::NoCompression).await?;
-            ensure!(offsets == [number as i64], "{offsets:?} for {number}");
-        }
-        Ok(())
-    })?;
-    server.kill()?;
-    server.up()?;
-    let has = with_client(&server, async |client| {
-        let handling = UnknownTopicHandling::Error;
-        all_of(&client.partition_client(TOPIC, 0, handling).await?).await
-    })?;
-    ensure!(has.len() == RECORDS, "of {RECORDS} it acknowledged it has {}", has.len());
-    Ok(())
-}
-
 #[test]
 fn a_topic_that_is_missing_is_waited_for() -> Result<()> {
     let server = server()?;
