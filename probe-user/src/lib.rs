@@ -34,6 +34,7 @@ mod stderr;
 pub mod stream;
 pub mod supervise;
 mod symbols;
+mod text;
 
 /// Version and revision of this build.
 pub const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("NODEPROBE_REVISION"), ")");

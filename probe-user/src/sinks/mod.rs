@@ -47,7 +47,6 @@ mod node;
 pub mod otlp;
 mod outlets;
 mod pauses;
-mod plain;
 mod priority;
 pub mod queue;
 pub mod record;
