@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::{
     config::{Config, sinks::SinksConfig, spool::SpoolConfig},
+    kernel::capability,
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
@@ -212,6 +213,7 @@ impl Sinks {
             }
         };
         let thread = supervisor.thread(part, STACK, move |beat| {
+            capability::give_up_in_sink()?;
             let inlet = inlet.beating(beat.clone());
             runtime.block_on(Delivery { backend, store, dead, policy, inlet }.run())
         });
