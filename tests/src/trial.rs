@@ -6,7 +6,9 @@ use anyhow::{Result, ensure};
 use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
-use crate::trials::{canary, dying_node, faults, reload, selftest, watchdog};
+use crate::trials::{
+    canary, dying_node, faults, hostile_names, privileges, reload, selftest, watchdog,
+};
 
 /// Every trial, in the order they are played, after the scenarios.
 pub const ALL: &[Trial] = &[
@@ -15,7 +17,9 @@ pub const ALL: &[Trial] = &[
     canary::TRIAL,
     watchdog::TRIAL,
     reload::TRIAL,
+    hostile_names::TRIAL,
     dying_node::TRIAL,
+    privileges::TRIAL,
     faults::bpf_objects::TRIAL,
     faults::kill::TRIAL,
     faults::two_agents::TRIAL,

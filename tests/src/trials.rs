@@ -3,6 +3,8 @@
 pub mod canary;
 pub mod dying_node;
 pub mod faults;
+pub mod hostile_names;
+pub mod privileges;
 pub mod reload;
 pub mod selftest;
 pub mod watchdog;
