@@ -23,6 +23,7 @@ use crate::{
     proof::selftest,
     replay, send_test,
     stderr::Stderr,
+    text::plain,
 };
 
 mod watch;
@@ -207,7 +208,7 @@ fn send_tests(args: &send_test::Args, config: &Config) -> ExitCode {
     let mut all_taken = true;
     for outcome in outcomes {
         all_taken &= outcome.taken;
-        print(format!("{}\n", outcome.line).as_bytes());
+        print(format!("{}\n", plain(&outcome.line)).as_bytes());
     }
     if all_taken { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -19,6 +19,7 @@ use crate::{
         refusal::Refusal,
     },
     signals::SIGNALS,
+    text,
 };
 
 mod human;
@@ -51,7 +52,7 @@ pub fn run(output: Output, ground: &Ground) -> ExitCode {
     let report = Report::new(ground, pids_controller, &coverage);
     let text = match output {
         Output::Human => human::text(&report),
-        Output::Json => serde_json::to_string(&report).unwrap_or_default() + "\n",
+        Output::Json => text::json(&report).unwrap_or_default() + "\n",
     };
     let printed = io::stdout().write_all(text.as_bytes());
     let mut refused = coverage.iter().filter(|covered| covered.is_refused_as_asked()).peekable();

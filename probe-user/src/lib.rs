@@ -35,6 +35,7 @@ mod stderr;
 pub mod stream;
 pub mod supervise;
 mod symbols;
+mod text;
 
 /// Version of this build, its revision in git, and the beginning of the SHA-256 of its kernel programs.
 pub const VERSION: &str = concat!(

@@ -6,6 +6,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use crate::text::plain_lines;
+
 /// Lines left out since the last one that was written.
 static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
 
@@ -20,7 +22,8 @@ impl Write for Stderr {
             if left_out > 0 {
                 writeln!(stderr, "{left_out} lines left out: nobody read them")?;
             }
-            stderr.write_all(line)?;
+            // Names of others may be in it.
+            stderr.write_all(plain_lines(&String::from_utf8_lossy(line)).as_bytes())?;
         } else {
             LEFT_OUT.fetch_add(1, Relaxed);
         }

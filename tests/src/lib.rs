@@ -13,6 +13,7 @@ pub mod init;
 pub mod interrupt;
 pub mod lack;
 pub mod metrics;
+pub mod privileges;
 pub mod props;
 pub mod replay;
 pub mod report;

@@ -13,7 +13,7 @@ use scenarios::scenario::{self, ALL, Scenario, Stage};
 use scenarios::session::Setup;
 use scenarios::trial::{self, Trial};
 use scenarios::workload::Workload;
-use scenarios::{doctor, init, interrupt, runner, workload};
+use scenarios::{doctor, init, interrupt, privileges, runner, workload};
 
 /// Play incidents on this machine and judge nodeprobe by what it finds.
 #[derive(Parser)]
@@ -41,6 +41,11 @@ enum Command {
     },
     /// Report what the doctor says of every hook, on each rung.
     Hooks {
+        #[command(flatten)]
+        setup: SetupArgs,
+    },
+    /// Report what the agent does with capabilities left out.
+    Privileges {
         #[command(flatten)]
         setup: SetupArgs,
     },
@@ -116,6 +121,7 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Demo { setup } => Ok(runner::demo(&setup.prepare()?).failed == 0),
         Command::Hooks { setup } => doctor::report_rungs(&setup.prepare()?).map(|()| true),
+        Command::Privileges { setup } => privileges::report(&setup.prepare()?).map(|()| true),
         Command::Init => init::run().map(|()| true),
         Command::Workload(workload) => workload::run(&workload).map(|()| true),
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::doctor::Hooks;
 use crate::finding::Finding;
+use crate::privileges::Privileges;
 
 /// One line of the report.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -22,6 +23,8 @@ pub enum Line {
     Verdict(Verdict),
     /// What the doctor said of every hook.
     Hooks(Hooks),
+    /// What the agent does without some capabilities.
+    Privileges(Privileges),
     /// What the agent cost.
     Stats(Stats),
     /// The last line of a complete report.

@@ -6,7 +6,10 @@ use anyhow::{Result, ensure};
 use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
-use crate::trials::{canary, cgroup_namespace, dying_node, faults, reload, selftest, watchdog};
+use crate::trials::{
+    canary, cgroup_namespace, dying_node, faults, hostile_names, privileges, reload, selftest,
+    watchdog,
+};
 
 /// Every trial, in the order they are played, after the scenarios.
 pub const ALL: &[Trial] = &[
@@ -16,7 +19,9 @@ pub const ALL: &[Trial] = &[
     watchdog::TRIAL,
     reload::TRIAL,
     cgroup_namespace::TRIAL,
+    hostile_names::TRIAL,
     dying_node::TRIAL,
+    privileges::TRIAL,
     faults::bpf_objects::TRIAL,
     faults::kill::TRIAL,
     faults::two_agents::TRIAL,

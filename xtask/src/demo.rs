@@ -82,7 +82,11 @@ impl Show for Screen {
             Line::Verdict(Verdict { pass: false, scenario, detail, .. }) => {
                 anstream::eprintln!("{RED}MISSED{RED:#} {scenario}: {detail}");
             }
-            Line::Verdict(_) | Line::Hooks(_) | Line::Stats(_) | Line::Done(_) => {}
+            Line::Verdict(_)
+            | Line::Hooks(_)
+            | Line::Privileges(_)
+            | Line::Stats(_)
+            | Line::Done(_) => {}
         }
     }
 

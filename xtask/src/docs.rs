@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use clap::{Args, builder::PossibleValuesParser};
 
-use crate::{artifacts, hooks, kernel, paths, run};
+use crate::{artifacts, hooks, kernel, paths, privileges, run};
 
 /// What `docs` is asked for.
 #[derive(Args)]
@@ -14,8 +14,11 @@ pub struct Docs {
     /// Writes docs/hooks.md and docs/hooks.json too, which takes a guest of each kernel
     #[arg(long)]
     hooks: bool,
+    /// Writes docs/privileges.md and docs/privileges.json too, which takes guests of three kernels
+    #[arg(long)]
+    privileges: bool,
     /// Asks this kernel only and keeps what the table says of the others; may be given again
-    #[arg(long, requires = "hooks", value_parser = PossibleValuesParser::new(kernel::all_series()))]
+    #[arg(long, value_parser = PossibleValuesParser::new(kernel::all_series()))]
     kernel: Vec<String>,
 }
 
@@ -24,7 +27,10 @@ impl Docs {
     pub fn write(self) -> Result<()> {
         page("rules.md", &["explain", "--output", "markdown"])?;
         page("metrics.md", &["metrics"])?;
-        if self.hooks { hooks::write(&self.kernel) } else { Ok(()) }
+        if self.hooks {
+            hooks::write(&self.kernel)?;
+        }
+        if self.privileges { privileges::write(&self.kernel) } else { Ok(()) }
     }
 }
 

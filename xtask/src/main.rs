@@ -22,6 +22,7 @@ mod modules;
 mod paths;
 mod pip;
 mod play;
+mod privileges;
 mod qemu;
 mod remap;
 mod report;
@@ -55,6 +56,7 @@ Examples:
   cargo xtask test                          all tests, on kernels 5.10, 6.1 and 7.2
   cargo xtask matrix --kernel 6.18          all of it on one kernel, each rung and kind of guest
   cargo xtask docs --hooks                  the table of hooks, from a guest of each kernel
+  cargo xtask docs --privileges             what is lost without each capability, from guests
   cargo xtask run -- doctor                 what this host's kernel allows
   cargo xtask fuzz --seconds 600            look for bytes that do harm
   cargo xtask vm 7.2 -- uname -a            one command in a guest
@@ -92,7 +94,7 @@ enum Task {
         after_help = "Example:\n  cargo xtask matrix --kernel 6.18 --rung kprobe --scenario tc-agents"
     )]
     Matrix(matrix::Matrix),
-    /// Writes the pages that are made by programs: docs/rules.md, docs/metrics.md, and on demand docs/hooks.md
+    /// Writes the pages that are made by programs: docs/rules.md, docs/metrics.md, and on demand docs/hooks.md and docs/privileges.md
     Docs(docs::Docs),
     /// Feeds made-up bytes to everything that takes bytes which somebody else wrote
     #[command(after_help = "Example:\n  cargo xtask fuzz decode capture --seconds 600")]

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use scenarios::{
     doctor::Hooks,
     finding::Finding,
+    privileges::Privileges,
     report::{Done, Line, Stats, Verdict},
 };
 
@@ -33,6 +34,8 @@ pub struct Report {
     pub findings: BTreeMap<String, Finding>,
     /// What the doctor said of every hook, for each rung it was asked about.
     pub hooks: Vec<Hooks>,
+    /// What the agent does without some capabilities.
+    pub privileges: Vec<Privileges>,
     /// What the agent cost.
     pub stats: Option<Stats>,
     /// The run's own sum; a run without it broke off.
@@ -82,6 +85,7 @@ impl Report {
             }
             Line::Verdict(verdict) => self.verdicts.push(verdict),
             Line::Hooks(hooks) => self.hooks.push(hooks),
+            Line::Privileges(privileges) => self.privileges.push(privileges),
             Line::Stats(stats) => self.stats = Some(stats),
             Line::Done(done) => self.done = Some(done),
         }

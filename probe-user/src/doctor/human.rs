@@ -4,6 +4,7 @@ use super::report::{HookReport, Report, RungRefusal};
 use crate::{
     kernel::facts::Kprobes,
     probe::{ground::FieldsFrom, hook::Rung},
+    text::plain_lines,
 };
 
 /// So many hooks with one refusal are told of it together.
@@ -29,7 +30,7 @@ pub fn text(report: &Report<'_>) -> String {
         lines.push(format!("{signal}: polled"));
         lines.push("  needs no hook".into());
     }
-    lines.join("\n") + "\n"
+    plain_lines(&lines.join("\n")) + "\n"
 }
 
 fn verdict(report: &Report<'_>) -> String {

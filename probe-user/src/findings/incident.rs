@@ -9,6 +9,7 @@ use crate::{
     enrich::subject::Subject,
     event::BootNs,
     signals::bounded::{Aged, Bounded},
+    text::plain,
 };
 
 mod line;
@@ -119,7 +120,7 @@ impl Incidents {
     #[must_use]
     pub fn view(&mut self, number: u64) -> Option<Incident> {
         let known = self.known.get_mut(&number)?;
-        let (id, line) = (format!("incident-{number:016x}"), known.line.to_string());
+        let (id, line) = (format!("incident-{number:016x}"), plain(&known.line.to_string()));
         Some(Incident { id, line, findings: known.findings })
     }
 

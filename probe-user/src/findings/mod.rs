@@ -17,6 +17,7 @@ use crate::{
         rtnl::evidence::RtnlEvidence,
         tc::evidence::TcEvidence,
     },
+    text::plain,
 };
 
 pub mod book;
@@ -132,10 +133,11 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    /// One sentence that says what happens, to whom and how much.
+    /// One sentence on one line that says what happens, to whom and how much: for people, whichever way
+    /// it takes to them. Names as they are have fields of their own.
     #[must_use]
     pub fn summary(&self, subject: &Subject) -> String {
-        match self {
+        let sentence = match self {
             Self::Tc(evidence) => evidence.summary(subject),
             Self::Fork(evidence) => evidence.summary(subject),
             Self::ForkHeadroom(evidence) => evidence.summary(subject),
@@ -144,7 +146,8 @@ impl Evidence {
             Self::Rtnl(evidence) => evidence.summary(),
             Self::Fd(evidence) => evidence.summary(subject),
             Self::Firewall(evidence) => evidence.summary(subject),
-        }
+        };
+        plain(&sentence)
     }
 }
 

@@ -96,7 +96,7 @@ impl Facts {
             ),
             tracefs: tracefs::is_mounted(),
             perf_event_paranoid: paranoid.unwrap_or(2),
-            missing_capabilities: capability::missing(&text("/proc/self/status"), charged),
+            missing_capabilities: capability::missing(charged),
             symbols: Symbols::of_running_kernel(),
             release,
         }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::{
     config::kubernetes::KubernetesConfig,
+    kernel::capability,
     metrics::Metrics,
     sinks::runtime,
     supervise::{End, Part, Supervisor},
@@ -75,6 +76,8 @@ pub fn start(
     let follower = Follower::new(api, Arc::clone(&pods), metrics.kubernetes.clone());
     let runtime = runtime::of(false)?;
     supervisor.thread(PART, STACK, move |_| {
+        // It speaks to the network, and needs no more for that than a sink.
+        capability::give_up_in_sink()?;
         runtime.block_on(follower.follow());
         Ok(())
     })?;

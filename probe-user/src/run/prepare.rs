@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::{Capture, RunError};
 use crate::{
-    config::Config,
+    config::{Config, Listen},
     enrich::{Enricher, cgroup::PidsHierarchy},
-    kernel::cgroupns,
+    kernel::{
+        capability::{self, Capability},
+        cgroupns,
+    },
     kubernetes,
     metrics::Metrics,
     pipeline::Pipeline,
@@ -25,6 +28,8 @@ pub struct Prepared {
     pub probe: Probe,
     pub modules: Modules,
     pub pipeline: Pipeline,
+    /// What the agent was not given.
+    pub missing: Vec<Capability>,
 }
 
 impl Prepared {
@@ -50,18 +55,28 @@ impl Prepared {
         // Before any other thread: attaching may enter a mount namespace for tracefs.
         let mut probe = Probe::load(&ground.facts, &ground.offsets, options)?;
         as_asked(&probe.coverage, ground)?;
+        // It writes where whoever asked for it may; its thread has no use for capabilities.
+        let recorder = capture.map(|capture| capture.start(&probe.coverage, metrics, supervisor));
+        let recorder = recorder.transpose()?;
+        if let Err(error) = capability::give_up(low_port(config)) {
+            log::warn!("capabilities that are of no more use stay: {error}");
+        }
         // Only now: paths of what was opened in another mount namespace would not be ours.
         let symbols = Symbols::start(probe.stacks()?, metrics.symbolized.clone(), supervisor);
         let symbols = symbols.map_err(|source| RunError::Start { part: "symbols", source })?;
         let pods = kubernetes::start(&config.kubernetes, metrics, supervisor)?;
         let enricher = Enricher::new(PidsHierarchy::find(), &config.enrich);
         let enricher = enricher.with_symbols(symbols).with_pods(pods);
-        let recorder = capture.map(|capture| capture.start(&probe.coverage, metrics, supervisor));
-        let pipeline = Pipeline::new(config, enricher, Arc::clone(metrics))
-            .with_recorder(recorder.transpose()?);
+        let pipeline = Pipeline::new(config, enricher, Arc::clone(metrics)).with_recorder(recorder);
         let modules = Modules::new(ground, &probe.coverage);
-        Ok(Self { probe, modules, pipeline })
+        let missing = ground.facts.missing_capabilities.clone();
+        Ok(Self { probe, modules, pipeline, missing })
     }
+}
+
+/// Whether the metrics are on a port that asks for a capability of its own.
+fn low_port(config: &Config) -> bool {
+    matches!(config.metrics.listen, Listen::At(address) if (1..1024).contains(&address.port()))
 }
 
 /// What was asked for and cannot be is an error. What the ladder chose by itself degrades, down to what

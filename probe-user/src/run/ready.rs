@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::{probe::coverage::Coverage, signals::SIGNALS};
+use crate::{kernel::capability::Capability, probe::coverage::Coverage, signals::SIGNALS};
 
 /// One line that begins with `ready`, then one for each gap, then what can be done about the gaps.
 #[must_use]
@@ -39,6 +39,13 @@ pub fn status(coverage: &[Coverage]) -> String {
 /// A line for each hook that sees nothing, or not all.
 pub fn gaps(coverage: &[Coverage]) -> impl Iterator<Item = String> {
     coverage.iter().filter_map(gap)
+}
+
+/// A line for each capability that the agent was not given and would use.
+pub fn missing(capabilities: &[Capability]) -> impl Iterator<Item = String> {
+    capabilities.iter().map(|Capability { name, purpose, .. }| {
+        format!("missing {name}: cannot {purpose}; add it to the service or container")
+    })
 }
 
 /// A line for a hook that waits for its kernel module, which is no gap.

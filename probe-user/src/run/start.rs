@@ -25,6 +25,7 @@ use crate::{
     config::{Listen, settings::Settings},
     event::BootNs,
     findings::clock::boot_now,
+    kernel::capability::Capability,
     metrics::{
         Metrics,
         access::Access,
@@ -51,6 +52,8 @@ pub struct Agent {
     pub _run_counts: Option<OwnedFd>,
     pub coverage: Vec<Coverage>,
     pub modules: Modules,
+    /// Capabilities it was not given.
+    pub missing: Vec<Capability>,
     pub settings: Settings,
     pub gaps: Gaps,
     pub source: LiveRing,
@@ -78,7 +81,7 @@ impl Agent {
     ) -> Result<Self, RunError> {
         let config = &settings.config;
         let failed = |part| move |source: io::Error| RunError::Start { part, source };
-        let Prepared { probe, modules, pipeline } = prepared;
+        let Prepared { probe, modules, pipeline, missing } = prepared;
         let Probe { mut ebpf, ring, counters, rtnl_waiting, untold, coverage, map_bytes } = probe;
         let sinks = Sinks::of(config, false, &metrics, &mut supervisor)?;
         let source = LiveRing::new(ring).map_err(RunError::Ring)?;
@@ -100,13 +103,14 @@ impl Agent {
         let notifier = Notifier::from_env();
         // It runs while the ring is read: each look tells when it was.
         let snapshot = tc::start(&mut supervisor).map_err(failed("tc snapshot"))?;
-        announce(&coverage, &metrics, url.as_deref(), started);
+        announce(&coverage, &missing, &metrics, url.as_deref(), started);
         sinks.gaps().for_each(|gap| say(&gap));
         Ok(Self {
             ebpf,
             _run_counts: config.metrics.bpf_stats.then(cost::count_runs).flatten(),
             coverage,
             modules,
+            missing,
             settings,
             gaps,
             source,
@@ -123,9 +127,15 @@ impl Agent {
         })
     }
 
+    /// All that it does not see or cannot do, a line each.
+    pub fn gaps_told(&self) -> Vec<String> {
+        let hooks = ready::gaps(&self.coverage);
+        hooks.chain(ready::missing(&self.missing)).chain(self.sinks.gaps()).collect()
+    }
+
     /// Tells whoever asks that the agent is ready: hooks are attached and the ring was drained once.
     pub fn tell_ready(&mut self) {
-        self.health.ready(ready::gaps(&self.coverage).chain(self.sinks.gaps()).collect());
+        self.health.ready(self.gaps_told());
         if let Some(notifier) = &mut self.notifier {
             notifier.send(&Notify::Ready(&ready::status(&self.coverage)));
         }
@@ -166,10 +176,16 @@ async fn serve_metrics(
     Ok(Some(url))
 }
 
-fn announce(coverage: &[Coverage], metrics: &Metrics, url: Option<&str>, started: BootNs) {
+fn announce(
+    coverage: &[Coverage],
+    missing: &[Capability],
+    metrics: &Metrics,
+    url: Option<&str>,
+    started: BootNs,
+) {
     let took = Duration::from_nanos(boot_now().saturating_sub(started));
     metrics.observe_coverage(coverage, took.as_secs_f64());
-    for line in ready::lines(coverage, url, took) {
+    for line in ready::lines(coverage, url, took).into_iter().chain(ready::missing(missing)) {
         say(&line);
     }
 }

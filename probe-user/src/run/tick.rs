@@ -33,7 +33,7 @@ impl Agent {
             say(&ready::changed(covered));
         }
         if !changed.is_empty() {
-            self.health.ready(ready::gaps(&self.coverage).collect());
+            self.health.ready(self.gaps_told());
             if let Some(notifier) = &mut self.notifier {
                 notifier.send(&Notify::Status(&ready::status(&self.coverage)));
             }

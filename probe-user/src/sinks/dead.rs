@@ -15,7 +15,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::record::Record;
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, text};
 
 /// From this size on (bytes) the file makes room for a new one; there is one older at most.
 const ENOUGH: u64 = 8 * 1024 * 1024;
@@ -84,7 +84,7 @@ impl Dead {
         let (reason, id) = (cut(why, LONGEST_REASON), record.meta.id.as_str());
         let letter = Letter { time: Timestamp::now(), sink: self.sink, reason, id };
         // It has strings only, which is no reason for serialization to fail.
-        let letter = serde_json::to_string(&letter).unwrap_or_default();
+        let letter = text::json(&letter).unwrap_or_default();
         let head = letter.strip_suffix('}').unwrap_or("{");
         format!("{head},\"record\":{}}}\n", record.json())
     }

@@ -21,6 +21,7 @@ use thiserror::Error;
 
 use crate::{
     config::{Config, sinks::SinksConfig, spool::SpoolConfig},
+    kernel::capability,
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, guard::Failure},
 };
@@ -47,7 +48,6 @@ pub mod node;
 pub mod otlp;
 mod outlets;
 pub mod pauses;
-mod plain;
 mod priority;
 pub mod queue;
 pub mod record;
@@ -215,6 +215,7 @@ impl Sinks {
             }
         };
         let thread = supervisor.thread(part, STACK, move |beat| {
+            capability::give_up_in_sink()?;
             let inlet = inlet.beating(beat.clone());
             runtime.block_on(Delivery { backend, store, dead, policy, inlet }.run())
         });

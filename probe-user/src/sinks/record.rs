@@ -9,6 +9,7 @@ use crate::{
     event::Event,
     findings::{Finding, Severity, State},
     stream::Told,
+    text,
 };
 
 /// Whether it is a judgement or an observation.
@@ -120,13 +121,13 @@ impl Record {
         }
     }
 
-    /// All of it as one JSON object without a newline.
+    /// All of it as one JSON object without a newline, or any other character that would steer a terminal.
     #[must_use]
     pub fn json(&self) -> &str {
         self.json.get_or_init(|| {
             let json = match &self.what {
-                What::Finding(finding) => serde_json::to_string(finding),
-                What::Event(event) => serde_json::to_string(&Told::new(&self.meta, event)),
+                What::Finding(finding) => text::json(finding.as_ref()),
+                What::Event(event) => text::json(&Told::new(&self.meta, event)),
                 What::Stored => Ok(String::new()),
             };
             // There are string keys only, which is all that serialization can fail of.

@@ -13,6 +13,7 @@ use crate::{
         filter::Events,
         record::{Kind, Meta, Record},
     },
+    text::plain,
 };
 
 mod sums;
@@ -94,7 +95,7 @@ fn meta(made: &mut u64, [signal, kind]: [&str; 2], at: Timestamp, summary: Strin
         rule: kind.into(),
         severity: Severity::Info,
         state: None,
-        summary,
+        summary: plain(&summary),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     findings::clock::Clock,
     signals::rtnl::RtnlWaits,
     sinks::record::Meta,
+    text,
 };
 
 /// Different sums of an interval; all others of a kind are one.
@@ -191,6 +192,6 @@ impl Sum {
             }),
         };
         // It has string keys only, which is all that serialization can fail of.
-        serde_json::to_string(&json).unwrap_or_else(|_| "{}".into())
+        text::json(&json).unwrap_or_else(|_| "{}".into())
     }
 }

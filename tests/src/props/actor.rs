@@ -1,8 +1,10 @@
 //! A process of its own with a name of its own, playing a workload.
 
 use std::ffi::OsString;
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
@@ -29,12 +31,28 @@ pub struct Actor {
 impl Actor {
     /// Starts `scenario workload ARGS` under the name `comm`.
     pub fn start<S: Into<OsString>>(comm: &str, args: impl IntoIterator<Item = S>) -> Result<Self> {
+        Self::start_as(None, comm, args)
+    }
+
+    /// As [`Self::start`], as another user.
+    pub fn start_as<S: Into<OsString>>(
+        user: Option<u32>,
+        comm: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Result<Self> {
         let stage_door = tempfile::tempdir().context("cannot create a temporary directory")?;
         let link = stage_door.path().join(comm);
         let own = std::env::current_exe()
             .context("cannot tell this program's path: is /proc mounted?")?;
         symlink(own, &link).with_context(|| format!("cannot link {}", link.display()))?;
-        let mut child = Command::new(&link)
+        let mut command = Command::new(&link);
+        if let Some(user) = user {
+            fs::set_permissions(stage_door.path(), Permissions::from_mode(0o755)).with_context(
+                || format!("cannot open {} to others", stage_door.path().display()),
+            )?;
+            command.uid(user).gid(user);
+        }
+        let mut child = command
             .arg("workload")
             .args(args.into_iter().map(Into::into))
             .stdin(Stdio::null())

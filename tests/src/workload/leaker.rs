@@ -1,12 +1,14 @@
 //! Another program in the place of this one: written in any language, in a container or not.
 
 use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create, open};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::{chdir, chroot};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
@@ -25,17 +27,31 @@ pub struct Leaker {
     /// Run it in a root that no other mount namespace sees, mounted on this directory.
     #[arg(long)]
     root: Option<PathBuf>,
+    /// Run it from a file that no directory has any more, as after an upgrade.
+    #[arg(long, conflicts_with = "root")]
+    gone: bool,
 }
 
 /// Sends its only word before, as the program has none.
 pub fn run(args: &Leaker) -> Result<()> {
-    let program = match &args.root {
-        Some(root) => contain(&args.program, root)?,
-        None => args.program.clone(),
+    let (program, _file) = match &args.root {
+        Some(root) => (contain(&args.program, root)?, None),
+        None if args.gone => detach(&args.program)?,
+        None => (args.program.clone(), None),
     };
     Ack::FirstBadAct { at: Moment::now() }.send()?;
     let failed = Command::new(&program).arg(args.count.to_string()).exec();
     Err(failed).with_context(|| format!("cannot run {}", program.display()))
+}
+
+/// A copy of the program that only its fd leads to, and that fd, which execve(2) keeps.
+fn detach(program: &Path) -> Result<(PathBuf, Option<OwnedFd>)> {
+    let copy = memfd_create("gone", MemfdFlags::empty()).context("cannot make a file")?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", copy.as_raw_fd()));
+    fs::copy(program, &path).context("cannot copy the program")?;
+    // A file that is open for writing cannot be run.
+    let read = open(&path, OFlags::RDONLY, Mode::empty()).context("cannot open the copy")?;
+    Ok((PathBuf::from(format!("/proc/self/fd/{}", read.as_raw_fd())), Some(read)))
 }
 
 /// Moves into a root with nothing but the program in it, as a container has; its path there.

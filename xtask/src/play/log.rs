@@ -73,7 +73,7 @@ impl Show for Log {
             Line::Progress { text } => self.remember(text.clone()),
             Line::Finding { finding } => self.remember(finding.to_string()),
             Line::Verdict(verdict) => self.verdict(verdict),
-            Line::Stats(_) | Line::Hooks(_) | Line::Done(_) => {}
+            Line::Stats(_) | Line::Hooks(_) | Line::Privileges(_) | Line::Done(_) => {}
         }
     }
 

@@ -8,7 +8,10 @@ use hyper::{
 };
 use jiff::{Timestamp, fmt::rfc2822::DateTimeParser};
 
-use crate::sinks::backend::{Answer, Reason, Trouble};
+use crate::{
+    sinks::backend::{Answer, Reason, Trouble},
+    text::steers,
+};
 
 /// Most of an answer that is repeated (characters).
 const EXCERPT: usize = 300;
@@ -62,18 +65,12 @@ pub fn told(status: StatusCode, body: &[u8]) -> String {
 pub fn excerpt(text: &[u8]) -> String {
     let start = text.get(..EXCERPT * 4).unwrap_or(text);
     let start = String::from_utf8_lossy(start);
-    let mut said: String = start.trim().chars().take(EXCERPT).map(tame).collect();
+    let mut said: String =
+        start.trim().chars().take(EXCERPT).map(|c| if steers(c) { ' ' } else { c }).collect();
     if said.len() < text.trim_ascii().len() && said.chars().count() == EXCERPT {
         said.push_str("...");
     }
     said
-}
-
-/// What moves the cursor, or turns the direction of writing, could forge a line of a log.
-fn tame(c: char) -> char {
-    let turns =
-        matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    if c.is_control() || turns { ' ' } else { c }
 }
 
 /// How long the other side asks to be left alone: seconds, or a date (RFC 9110, section 10.2.3).

@@ -25,6 +25,7 @@ use crate::{
         object::{Options, Probe, ProbeError},
     },
     sinks::{SinkError, StartError},
+    text,
 };
 
 mod acts;
@@ -110,7 +111,7 @@ pub fn run(args: Args, config: Config) -> Result<ExitCode, FieldsError> {
     };
     let text = match output {
         Output::Human => report.human(),
-        Output::Json => serde_json::to_string(&report).unwrap_or_default() + "\n",
+        Output::Json => text::json(&report).unwrap_or_default() + "\n",
     };
     let printed = io::stdout().write_all(text.as_bytes());
     let proven = report.confirmed && printed.is_ok();

@@ -77,3 +77,22 @@ impl Alert {
         Self { labels, ends_at, firing: false, ..self.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::testing::{is_plain, records};
+
+    #[test]
+    fn names_are_labels_as_they_are_and_notes_are_on_one_line() {
+        for (name, record) in records() {
+            let alert = Alert::of(&record, name, &Labels::default(), Timestamp::now()).unwrap();
+            let json: serde_json::Value = serde_json::to_value(&alert).unwrap();
+            for label in ["node", "namespace", "pod", "container"] {
+                assert_eq!(json["labels"][label], name);
+            }
+            assert_eq!(alert.labels.len(), 8);
+            assert!(alert.annotations.values().all(|note| is_plain(note)), "{alert:?}");
+        }
+    }
+}

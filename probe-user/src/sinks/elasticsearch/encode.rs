@@ -141,3 +141,27 @@ fn without_nulls(value: &mut Value) {
             .retain(|_, value| !value.is_null() && value.as_object().is_none_or(|o| !o.is_empty()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::testing::{is_plain, records};
+
+    #[test]
+    fn no_name_makes_a_line() {
+        for (name, record) in records() {
+            let body = String::from_utf8(body(name, &[Arc::clone(&record), record])).unwrap();
+            let lines: Vec<Value> = body
+                .split_terminator('\n')
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect();
+            let [first, document, second, _] = &lines[..] else { panic!("{body}") };
+            assert_eq!((first, first["create"].as_object().unwrap().len()), (second, 1));
+            for path in ["/process/name", "/process/executable", "/host/name", "/nodeprobe/cgroup"]
+            {
+                assert_eq!(document.pointer(path).unwrap(), name, "{path}");
+            }
+            assert!(is_plain(document["message"].as_str().unwrap()));
+        }
+    }
+}

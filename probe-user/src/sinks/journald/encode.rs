@@ -3,7 +3,8 @@
 
 use crate::{
     findings::State,
-    sinks::{plain::plain, priority::priority, record::Record},
+    sinks::{priority::priority, record::Record},
+    text::plain,
 };
 
 /// `MESSAGE_ID` of a finding that holds. These never change: catalogs and filters go by them.
@@ -70,6 +71,7 @@ pub mod tests {
     use crate::{
         findings::{Severity, testing::finding},
         sinks::record::Kind,
+        text::testing::{is_plain, records},
     };
 
     /// The fields of an entry, read as journald does.
@@ -125,6 +127,19 @@ pub mod tests {
         assert_eq!(of(Some(State::Firing), critical, Kind::Finding), is(FIRING, "2"));
         assert_eq!(of(Some(State::Resolved), warning, Kind::Finding), is(RESOLVED, "5"));
         assert_eq!(of(None, Severity::Info, Kind::Event), is(EVENT, "6"));
+    }
+
+    #[test]
+    fn no_name_makes_a_field() {
+        for (name, record) in records() {
+            let fields = fields(&entry(&record, name, true));
+            assert_eq!((fields.len(), fields["NODEPROBE_NODE"].as_str()), (14, name));
+            assert_eq!(
+                (fields["PRIORITY"].as_str(), &*fields["NODEPROBE_JSON"]),
+                ("4", record.json())
+            );
+            assert!(is_plain(&fields["MESSAGE"]), "{:?}", fields["MESSAGE"]);
+        }
     }
 
     #[test]

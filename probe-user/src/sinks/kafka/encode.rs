@@ -54,3 +54,23 @@ fn murmur2(data: &[u8]) -> u32 {
     hash = (hash ^ (hash >> 13)).wrapping_mul(M);
     hash ^ (hash >> 15)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::testing::{is_plain, records};
+
+    #[test]
+    fn the_key_is_the_node_and_no_name_is_in_a_header() {
+        for (name, record) in records() {
+            let message = message(name, &record);
+            assert_eq!(message.key.as_deref(), Some(name.as_bytes()));
+            assert!(is_plain(str::from_utf8(message.value.as_deref().unwrap()).unwrap()));
+            let told = |header: &str| str::from_utf8(&message.headers[header]).unwrap();
+            assert_eq!((message.headers.len(), told("node")), (6, name));
+            assert!(
+                ["id", "kind", "signal", "rule", "severity"].iter().all(|of| is_plain(told(of)))
+            );
+        }
+    }
+}

@@ -101,6 +101,39 @@ fn entry(record: &Record) -> Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::testing::{is_plain, records};
+
+    /// What Go's strconv.Unquote reads of a string without a control character is what JSON is.
+    fn unquoted(labels: &str) -> BTreeMap<String, String> {
+        let inside = labels.strip_prefix('{').unwrap().strip_suffix('}').unwrap();
+        let mut rest = inside;
+        let mut read = BTreeMap::new();
+        while let Some((name, value)) = rest.split_once('=') {
+            let mut values = serde_json::Deserializer::from_str(value).into_iter::<String>();
+            let text = values.next().unwrap().unwrap();
+            rest = &value[values.byte_offset()..];
+            rest = rest.strip_prefix(", ").unwrap_or(rest);
+            assert!(read.insert(name.to_owned(), text).is_none(), "{labels}");
+        }
+        assert!(rest.is_empty(), "{labels}");
+        read
+    }
+
+    #[test]
+    fn no_name_makes_a_label() {
+        for (name, record) in records() {
+            let own = Labels(BTreeMap::from([("cluster".into(), name.into())]));
+            let push = push(name, &own, &[record]);
+            let [stream] = &push.streams[..] else { panic!("{push:?}") };
+            let labels = unquoted(&stream.labels);
+            assert_eq!((labels.len(), &*labels["node"], &*labels["cluster"]), (7, name, name));
+            let [entry] = &stream.entries[..] else { panic!("{stream:?}") };
+            assert!(is_plain(&entry.line), "{:?}", entry.line);
+            let told = |of: &str| entry.structured_metadata.iter().find(|pair| pair.name == of);
+            assert_eq!(told("process_command").unwrap().value, name);
+            assert_eq!(told("k8s_pod_name").unwrap().value, name);
+        }
+    }
 
     #[test]
     fn a_value_is_quoted_as_go_reads_it() {

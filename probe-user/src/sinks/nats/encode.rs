@@ -9,6 +9,7 @@ use crate::{
         backend::{Reason, Trouble, Verdict},
         record::Record,
     },
+    text::plain,
 };
 
 /// By which JetStream leaves doubles out (for two minutes, unless the stream has another window).
@@ -74,7 +75,7 @@ pub fn publish(subject: &str, reply: &str, node: &str, record: &Record) -> Vec<u
     let mut header = |name: &str, value: &str| {
         headers.extend([name, ": "]);
         // A line's end would begin another header, or a message.
-        headers.extend(value.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        headers.push_str(&plain(value));
         headers.push_str("\r\n");
     };
     header(ID, &record.meta.id);

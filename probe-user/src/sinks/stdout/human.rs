@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use crate::{
     enrich::subject::Identity,
     findings::{Finding, Severity, State},
-    sinks::plain::plain,
+    text::plain,
 };
 
 /// Writes a finding in a few lines, in colour when asked to.
@@ -63,7 +63,10 @@ pub fn write(finding: &Finding, colour: bool, to: &mut impl Write) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::findings::testing;
+    use crate::{
+        findings::testing,
+        text::testing::{is_plain, records},
+    };
 
     fn shown(finding: &Finding) -> String {
         let mut text = Vec::new();
@@ -79,6 +82,21 @@ mod tests {
         finding.incident.line = "pids.max of /a is reached -> sh\n cannot fork".into();
         let line = "incident  pids.max of /a is reached -> sh\u{fffd} cannot fork (incident-";
         assert!(shown(&finding).contains(line), "{}", shown(&finding));
+    }
+
+    #[test]
+    fn no_name_makes_a_line_or_steers_the_terminal() {
+        for (name, record) in records() {
+            let text = shown(record.finding().unwrap());
+            let lines: Vec<_> = text.lines().collect();
+            assert!(lines.iter().all(|line| is_plain(line)), "{text:?}");
+            let words = ["WARNING", "pod", "container", "unit", "cgroup", "incident", "next"];
+            assert_eq!(lines.len(), words.len(), "{name:?}: {text}");
+            assert!(
+                lines.iter().zip(words).all(|(line, word)| line[9..].trim().starts_with(word)),
+                "{text}"
+            );
+        }
     }
 
     #[test]

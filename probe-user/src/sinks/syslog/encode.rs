@@ -6,10 +6,10 @@ use super::config::{Body, Facility, Framing, SdId};
 use crate::{
     findings::State,
     sinks::{
-        plain::plain,
         priority::priority,
         record::{Meta, Record},
     },
+    text::plain,
 };
 
 /// APP-NAME.

@@ -18,3 +18,20 @@ fn one(record: &Record) -> String {
     // It is JSON already.
     format!("{{\"id\":{id},\"kind\":{kind},\"record\":{}}}", record.json())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::testing::records;
+
+    #[test]
+    fn every_name_is_inside_a_string() {
+        for (name, record) in records() {
+            let body: serde_json::Value = serde_json::from_slice(&body(name, &[record])).unwrap();
+            assert_eq!((&body["node"], body.as_object().unwrap().len()), (&json!(name), 2));
+            let subject = &body["records"][0]["record"]["subject"];
+            assert_eq!(subject["process"]["comm"], name);
+            assert_eq!(subject["interface"]["name"], name);
+        }
+    }
+}

@@ -23,6 +23,7 @@ use super::{Entry, Moment, Preamble, entry, head};
 use crate::{
     event::{BootNs, Event},
     frame,
+    kernel::capability,
     metrics::Metrics,
     supervise::{End, Part, Supervisor, Thread, Turns, heartbeat::Heartbeat},
 };
@@ -139,10 +140,7 @@ impl Recorder {
         let left = limit.saturating_sub(head.len() as u64 + FOR_THE_END);
         let mut writer = Writer { file, path: path.into(), left, metrics: Arc::clone(&metrics) };
         let (queue, batches) = sync_channel(QUEUE);
-        let writer = supervisor.thread(PART, 128 * 1024, move |beat| {
-            writer.work(&batches, beat);
-            Ok(())
-        });
+        let writer = supervisor.thread(PART, 128 * 1024, move |beat| writer.work(&batches, beat));
         let writer = writer.map_err(WriteError::Thread)?;
         Ok(Self {
             batch: Batch::default(),
@@ -251,12 +249,14 @@ struct Writer {
 
 impl Writer {
     /// Writes until there is no more to come. What comes when the file is full or broken is counted.
-    fn work(&mut self, batches: &Receiver<Batch>, beat: &Heartbeat) {
+    fn work(&mut self, batches: &Receiver<Batch>, beat: &Heartbeat) -> io::Result<()> {
+        capability::give_up_in_sink()?;
         let beyond = self.write_all(batches, beat);
         beat.rest();
         for batch in batches {
             self.metrics.captured(beyond, batch.entries);
         }
+        Ok(())
     }
 
     /// Returns what becomes of what comes after the file's end.

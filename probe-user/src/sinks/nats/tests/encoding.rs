@@ -9,6 +9,7 @@ use crate::{
         },
         record::{Meta, Record},
     },
+    text::testing::{is_plain, records},
 };
 
 #[test]
@@ -31,6 +32,18 @@ fn a_record_is_a_message_with_headers() {
         record.meta.id
     );
     assert_eq!(headers, expected);
+}
+
+#[test]
+fn names_stay_in_their_line_and_in_their_length() {
+    for (name, record) in records() {
+        let text = String::from_utf8(publish("a.b", "r", name, &record)).unwrap();
+        let lines: Vec<_> = text.split("\r\n").collect();
+        assert_eq!(lines.len(), 11, "{name:?}: {text:?}");
+        assert!(lines[..8].iter().all(|line| is_plain(line)), "{text:?}");
+        assert!(lines[0].starts_with("HPUB a.b r ") && lines[3].starts_with("node: "), "{text:?}");
+        assert_eq!((lines[8], lines[9], lines[10]), ("", record.json(), ""));
+    }
 }
 
 #[test]

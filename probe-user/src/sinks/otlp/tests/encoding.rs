@@ -12,6 +12,7 @@ use crate::{
         },
         record::Record,
     },
+    text::testing::{is_plain, records},
 };
 
 /// What the other side reads: the resource, and the log records.
@@ -128,6 +129,18 @@ fn what_the_conventions_name_has_their_names() {
     assert_eq!(value("nodeprobe.subject.netns"), Some(Any::Int(4_026_531_840)));
     let alone = with(&json!({ "subject": { "container": { "name": "web" } } }));
     assert_eq!(get(&alone.attributes, "container.name"), Some(&text("web")), "in no pod");
+}
+
+#[test]
+fn names_are_attributes_as_they_are_and_the_body_is_one_line() {
+    for (name, record) in records() {
+        let (_, told) = decoded(&[record]);
+        for key in ["process.command", "network.interface.name", "k8s.pod.name", "container.id"] {
+            assert_eq!(get(&told[0].attributes, key), Some(&text(name)), "{key}");
+        }
+        let Some(AnyValue { value: Some(Any::String(body)) }) = &told[0].body else { panic!() };
+        assert!(is_plain(body), "{body:?}");
+    }
 }
 
 #[test]

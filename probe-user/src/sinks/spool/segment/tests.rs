@@ -1,5 +1,8 @@
 use super::*;
-use crate::sinks::testing::{numbers, record};
+use crate::{
+    sinks::testing::{numbers, record},
+    text::testing::records,
+};
 
 const MADE: u64 = 1_700_000_000;
 
@@ -33,6 +36,18 @@ fn a_whole_segment_reads_back() {
     assert_eq!(told, ends);
     assert_eq!(found(&read(&bytes, ends[0])), [1, 2], "from a place that a cursor holds");
     assert_eq!(found(&read(&bytes, bytes.len() + 9)), [0; 0]);
+}
+
+#[test]
+fn every_name_reads_back() {
+    for (name, sent) in records() {
+        let mut bytes = head(UNIX_EPOCH);
+        assert!(append(&mut bytes, &sent));
+        let mut contents = read(&bytes, 0);
+        let got = contents.records.pop().unwrap().record;
+        assert_eq!((&got.meta, got.json()), (&sent.meta, sent.json()), "{name:?}");
+        assert!(contents.records.is_empty() && contents.damage.is_empty(), "{name:?}");
+    }
 }
 
 #[test]

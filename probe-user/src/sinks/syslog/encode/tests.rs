@@ -1,5 +1,11 @@
 use super::*;
-use crate::findings::{Severity, State, testing::finding};
+use crate::{
+    findings::{Severity, State, testing::finding},
+    text::{
+        steers,
+        testing::{HOSTILE as NAMES, is_plain, records},
+    },
+};
 
 fn encoder(body: Body, most: usize) -> Encoder {
     Encoder::new(Facility::Local3, SdId::default(), body, most, "node-1")
@@ -63,12 +69,32 @@ fn hostile_text_breaks_no_message() {
         assert!(!message.chars().any(char::is_control), "{message:?}");
         let (head, text) = message.split_once(BOM).unwrap();
         assert!(head.contains(" a?b") || head.contains(" a\"b\\c]d?e?f?g?h???? ["), "{head}");
-        let escaped = "id=\"a\\\"b\\\\c\\]d\u{fffd}e\u{fffd}f\u{fffd}g\u{fffd}h é \u{2028}\"";
+        let escaped = "id=\"a\\\"b\\\\c\\]d\u{fffd}e\u{fffd}f\u{fffd}g\u{fffd}h é \u{fffd}\"";
         assert!(head.contains(escaped), "{head}");
         if body == Body::Json {
             let json: serde_json::Value = serde_json::from_str(text).unwrap();
             assert!(json["summary"].as_str().unwrap().starts_with("a\"b\\c]d\ne\0f"));
         }
+    }
+}
+
+#[test]
+fn no_name_breaks_a_message() {
+    for (name, record) in records() {
+        let [summary, json] = [Body::Summary, Body::Json].map(|body| {
+            let message = message(&encoder(body, 65_000), &record);
+            assert!(is_plain(&message), "{message:?}");
+            message.split_once(BOM).unwrap().1.to_owned()
+        });
+        assert_eq!((summary.as_str(), json.as_str()), (&*record.meta.summary, record.json()));
+        let framed = frame(summary.into_bytes(), Framing::Lf);
+        assert_eq!(framed.iter().filter(|byte| **byte == b'\n').count(), 1, "{name:?}");
+    }
+    for name in NAMES {
+        let value = escaped(name);
+        assert!(!value.chars().any(steers), "{value:?}");
+        let unescaped = value.replace("\\\\", "").replace("\\\"", "").replace("\\]", "");
+        assert!(!unescaped.contains(['"', '\\', ']']), "{value:?}");
     }
 }
 
