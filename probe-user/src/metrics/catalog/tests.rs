@@ -56,3 +56,19 @@ fn the_page_is_up_to_date() {
         "docs/metrics.md is not what the registry says: run `cargo xtask docs`"
     );
 }
+
+#[test]
+fn the_documents_speak_of_metrics_that_there_are() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    for page in ["README.md", "docs/TROUBLESHOOTING.md", "docs/KUBERNETES.md", "docs/SCALE.md"] {
+        let text = std::fs::read_to_string(format!("{root}/{page}")).expect(page);
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        // One that ends so stands for several.
+        let named = words.filter(|word| word.starts_with("nodeprobe_") && !word.ends_with('_'));
+        for word in named {
+            // A histogram's own series.
+            let name = word.trim_end_matches("_bucket").trim_end_matches("_count");
+            assert!(all().any(|spec| spec.name == name || word == spec.name), "{page}: {word}");
+        }
+    }
+}
