@@ -1,13 +1,10 @@
 //! The Kafka sink and a real server that speaks Kafka's protocol.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context, Result, ensure};
 use rskafka::{
-    chrono::DateTime,
     client::{
         Client, ClientBuilder,
-        partition::{Compression, PartitionClient, UnknownTopicHandling},
+        partition::{PartitionClient, UnknownTopicHandling},
     },
     record::Record,
 };

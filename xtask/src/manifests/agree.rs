@@ -9,7 +9,8 @@ const NAME: &str = "nodeprobe";
 const NAME_LABEL: &str = "app.kubernetes.io/name";
 const VERSION_LABEL: &str = "app.kubernetes.io/version";
 /// Kinds that are in no namespace.
-const CLUSTER_WIDE: &[&str] = &["Namespace", "SecurityContextConstraints"];
+const CLUSTER_WIDE: &[&str] =
+    &["ClusterRole", "ClusterRoleBinding", "Namespace", "SecurityContextConstraints"];
 /// Where a place for labels of pods is, by kind.
 const SELECTORS: &[(&str, &str)] = &[
     ("DaemonSet", "/spec/selector/matchLabels"),
@@ -57,6 +58,14 @@ pub fn check(one: &Kustomization, version: &str, port: u64) -> Vec<String> {
         });
         let account = format!("system:serviceaccount:{NAME}:{NAME}");
         all.same("SecurityContextConstraints.users", &constraints["users"][0], &account);
+    }
+    if let Some(binding) = one.of_kind("ClusterRoleBinding") {
+        all.same("the role that is bound", at(binding, "/roleRef/name"), NAME);
+        for place in ["/subjects/0/name", "/subjects/0/namespace"] {
+            all.same(&format!("ClusterRoleBinding{place}"), at(binding, place), NAME);
+        }
+        let token = &daemon_set["spec"]["template"]["spec"]["automountServiceAccountToken"];
+        all.hold(*token == true, || "a role is bound and the pod has no token".to_owned());
     }
     all.wrong
 }
