@@ -49,6 +49,14 @@ pub fn sum(text: &str, metric: &str, wanted: &[(&str, &str)]) -> u64 {
     samples.sum()
 }
 
+/// How often the kernel left a program of a signal out.
+#[must_use]
+pub fn left_out(text: &str, signal: &str) -> u64 {
+    let series = format!("nodeprobe_bpf_program_left_out_total{{program=\"{signal}_");
+    let samples = text.lines().filter_map(|line| line.strip_prefix(&series)?.rsplit_once(' '));
+    samples.filter_map(|(_, number)| number.parse::<u64>().ok()).sum()
+}
+
 /// The sample of a metric whose only label is the signal.
 #[must_use]
 pub fn value(text: &str, metric: &str, signal: &str) -> Option<f64> {

@@ -30,6 +30,7 @@ pub const ALL: &[Trial] = &[
     faults::clock::TRIAL,
     faults::modules::TRIAL,
     faults::late_module::TRIAL,
+    faults::left_out::TRIAL,
     faults::churn::TRIAL,
 ];
 

@@ -44,47 +44,62 @@ impl Door {
         Ok(Self { listener, reserve, failures, want: Want::of("metrics endpoint") })
     }
 
-    /// The next connection. Whoever waits is looked for each second too: what is taken for gone while
-    /// there are no fds is told of by nobody again.
-    async fn next(&self) -> io::Result<TcpStream> {
-        loop {
-            match self.listener.get_ref().accept() {
-                Ok((stream, _)) => {
-                    stream.set_nonblocking(true)?;
-                    return TcpStream::from_std(stream);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
+    /// The connection that waits, if one does.
+    fn next(&self) -> io::Result<Option<TcpStream>> {
+        match self.listener.get_ref().accept() {
+            Ok((stream, _)) => {
+                stream.set_nonblocking(true)?;
+                TcpStream::from_std(stream).map(Some)
             }
-            if let Ok(ready) = timeout(PAUSE, self.listener.readable()).await {
-                ready?.clear_ready();
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+
+    /// As [`Self::next`], with the reserve where there is no fd else. The kernel asks for the fd before
+    /// it looks whether somebody waits (`do_accept` in net/socket.c), so this fails for want of one also
+    /// when nobody does: then the reserve is taken back at once.
+    fn next_at_any_price(&self) -> io::Result<Option<(TcpStream, Option<Reserve>)>> {
+        let given_up = !self.reserve.fill();
+        let reserve = |given_up: bool| given_up.then(|| self.reserve.clone());
+        let error = match self.next() {
+            Ok(stream) => return Ok(stream.map(|stream| (stream, reserve(given_up)))),
+            Err(error) => error,
+        };
+        let want = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
+        if !want || !self.reserve.give_up() {
+            return Err(error);
+        }
+        let second = self.next();
+        if !matches!(second, Ok(Some(_))) {
+            self.reserve.fill();
+        }
+        Ok(second.map_err(|_| error)?.map(|stream| (stream, reserve(true))))
     }
 
     /// Waits for a connection; with it comes the reserve where that was given up for it, to be filled
     /// when the connection is closed. A node or an agent without fds is no reason to end: the listener
-    /// is well, and a later try may work.
+    /// is well, and a later try may work. Whoever waits is looked for each second too: what is taken for
+    /// gone while there are no fds is told of by nobody again.
     pub async fn accept(&mut self) -> (TcpStream, Option<Reserve>) {
         loop {
-            let given_up = !self.reserve.fill();
-            let error = match self.next().await {
-                Ok(stream) => {
+            match self.next_at_any_price() {
+                Ok(Some(taken_in)) => {
                     self.want.works();
-                    return (stream, given_up.then(|| self.reserve.clone()));
+                    return taken_in;
                 }
-                Err(error) => error,
-            };
-            let want = matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE));
-            if want && self.reserve.give_up() {
-                match self.next().await {
-                    Ok(stream) => return (stream, Some(self.reserve.clone())),
-                    Err(_) => self.reserve.fill(),
-                };
+                Ok(None) => match timeout(PAUSE, self.listener.readable()).await {
+                    Ok(Ok(mut ready)) => ready.clear_ready(),
+                    Err(_elapsed) => {}
+                    // The runtime is going.
+                    Ok(Err(_)) => sleep(PAUSE).await,
+                },
+                Err(error) => {
+                    self.failures.inc();
+                    self.want.fails(&error);
+                    sleep(PAUSE).await;
+                }
             }
-            self.failures.inc();
-            self.want.fails(&error);
-            sleep(PAUSE).await;
         }
     }
 }

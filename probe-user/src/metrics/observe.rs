@@ -1,5 +1,7 @@
 //! Metrics that mirror what other parts of the agent, and the kernel side, count for themselves.
 
+use std::time::Duration;
+
 use aya::Ebpf;
 use probe_common::counter;
 use prometheus::IntCounter;
@@ -8,7 +10,7 @@ use super::Metrics;
 use crate::{
     enrich::{Enricher, misses::Lookup},
     findings::{Severity, book::Book},
-    probe::{counters::Counters, coverage::Coverage},
+    probe::{cost::Runs, counters::Counters, coverage::Coverage},
     signals::{Detector, SIGNALS},
 };
 
@@ -86,10 +88,12 @@ impl Metrics {
     pub fn observe_programs(&self, ebpf: &Ebpf) {
         for (name, program) in ebpf.programs() {
             // Those of other rungs are not loaded.
-            let Ok(info) = program.info() else { continue };
+            let Some(runs) = Runs::of(program) else { continue };
             let seconds = self.program_seconds.with_label_values(&[name]);
-            seconds.inc_by((info.run_time().as_secs_f64() - seconds.get()).max(0.0));
-            raise(&self.program_runs.with_label_values(&[name]), info.run_count());
+            let total = Duration::from_nanos(runs.nanoseconds).as_secs_f64();
+            seconds.inc_by((total - seconds.get()).max(0.0));
+            raise(&self.program_runs.with_label_values(&[name]), runs.runs);
+            raise(&self.program_left_out.with_label_values(&[name]), runs.left_out);
         }
     }
 

@@ -50,6 +50,12 @@ impl Coverage {
     /// Rung of a hook that waits for its kernel module, as a metric label.
     pub const PENDING: &'static str = "pending";
 
+    /// The programs of the rung in use.
+    pub fn programs(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let step = self.rung.and_then(|rung| self.hook.step(rung));
+        step.into_iter().flat_map(|step| step.programs).map(|part| part.program)
+    }
+
     /// Of a hook that nothing was tried for yet.
     #[must_use]
     pub fn none(signal: &'static Signal, hook: &'static Hook) -> Self {

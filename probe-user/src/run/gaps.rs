@@ -1,8 +1,9 @@
-//! Records that got lost: noticed where the ring is drained, and made good by asking /proc and rtnetlink
-//! what there is.
+//! Records that got lost, and programs the kernel left out: noticed where the ring is drained, and made
+//! good by asking /proc and rtnetlink what there is.
 
 use std::sync::Arc;
 
+use aya::Ebpf;
 use probe_common::{counter, wire::signal};
 
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     findings::clock::boot_now,
     metrics::Metrics,
     pipeline::Pipeline,
-    probe::counters::Counters,
+    probe::{cost::Runs, counters::Counters, coverage::Coverage},
     sinks::Outlets,
     source::{
         Source,
@@ -30,6 +31,14 @@ pub struct Gaps {
     counters: Arc<Counters>,
     /// Events without a record so far, of each followed signal.
     without_record: [u64; FOLLOWED.len()],
+    /// What the hooks of each followed signal saw so far.
+    seen: [u64; FOLLOWED.len()],
+    /// For how many ticks more the kernel is asked what it left out of each.
+    ask: [u8; FOLLOWED.len()],
+    /// How often a program of each was left out so far.
+    left_out: [u64; FOLLOWED.len()],
+    /// Whether one was since the last drain.
+    was_left_out: [bool; FOLLOWED.len()],
     /// Whether records name a netlink socket by its inode.
     by_inode: bool,
     /// Whether netlink sockets have to be looked for.
@@ -41,8 +50,37 @@ pub struct Gaps {
 impl Gaps {
     /// `by_inode`: whether records name a netlink socket by its inode.
     pub fn new(counters: Arc<Counters>, by_inode: bool) -> Self {
-        let without_record = [0; FOLLOWED.len()];
-        Self { counters, without_record, by_inode, look_due: false, not_before: 0 }
+        Self {
+            counters,
+            without_record: [0; FOLLOWED.len()],
+            seen: [0; FOLLOWED.len()],
+            ask: [0; FOLLOWED.len()],
+            left_out: [0; FOLLOWED.len()],
+            was_left_out: [false; FOLLOWED.len()],
+            by_inode,
+            look_due: false,
+            not_before: 0,
+        }
+    }
+
+    /// Asks the kernel whether it left programs of the followed signals out, once a tick. It does so
+    /// while one of them runs, and that one counts what it saw: where nothing was seen in this tick and
+    /// the one before there is nothing to ask.
+    pub fn ask_what_was_left_out(&mut self, ebpf: &Ebpf, coverage: &[Coverage]) {
+        for (index, signal) in FOLLOWED.into_iter().enumerate() {
+            let seen = self.counters.read(signal, counter::SEEN);
+            let is_new = std::mem::replace(&mut self.seen[index], seen) != seen;
+            self.ask[index] = if is_new { 2 } else { self.ask[index].saturating_sub(1) };
+            if self.ask[index] == 0 {
+                continue;
+            }
+            let of_signal = coverage.iter().filter(|covered| covered.signal.wire == signal);
+            let programs = of_signal.flat_map(Coverage::programs);
+            let runs = programs.filter_map(|name| Runs::of(ebpf.program(name)?));
+            let left_out = runs.map(|runs| runs.left_out).sum();
+            self.was_left_out[index] |= self.left_out[index] < left_out;
+            self.left_out[index] = left_out;
+        }
     }
 
     /// Hands all records there are to the pipeline, and says before and after it when some are missing.
@@ -107,14 +145,16 @@ impl Gaps {
         pipeline.fact(&of_node(at, Fact::HeldSockets(held)), outlets);
     }
 
-    /// The followed signals with events that got no record since the last call.
+    /// The followed signals with events that got no record, or no program, since the last call.
     fn with_gap(&mut self) -> Vec<u32> {
         let mut with_gap = Vec::new();
-        for (signal, known) in FOLLOWED.into_iter().zip(&mut self.without_record) {
+        let known = self.without_record.iter_mut().zip(&mut self.was_left_out);
+        for (signal, (known, left_out)) in FOLLOWED.into_iter().zip(known) {
             let losses = counter::LOSSES.iter().map(|(which, _)| *which);
             // Of what was suppressed the agent is told in sum.
             let without_record = losses.map(|which| self.counters.read(signal, which)).sum();
-            if without_record != std::mem::replace(known, without_record) {
+            let was_left_out = std::mem::take(left_out);
+            if was_left_out || without_record != std::mem::replace(known, without_record) {
                 with_gap.push(signal);
             }
         }

@@ -9,6 +9,9 @@ impl Agent {
     /// Gives the time to the detectors, looks whether every loop turns, and proves that this one does.
     pub fn tick(&mut self, now: BootNs) {
         let outlets = &self.sinks.outlets;
+        let ebpf = self.ebpf.lock().unwrap_or_else(PoisonError::into_inner);
+        self.gaps.ask_what_was_left_out(&ebpf, &self.coverage);
+        drop(ebpf);
         self.gaps.drain(&mut self.source, &mut self.pipeline, &self.snapshot, outlets);
         self.untold.take(now, |record| self.pipeline.summed(record, outlets));
         self.gaps.look(&mut self.pipeline, &self.metrics, outlets);

@@ -12,14 +12,16 @@ use crate::interrupt;
 use crate::metrics::{self, Account, SIGNALS};
 
 impl Agent {
-    /// Events of a signal the agent has taken in so far; rounds, when it is a polled one.
+    /// Events of a signal the agent has taken in so far, and those that the kernel kept from it; rounds,
+    /// when it is a polled one.
     pub fn events(&self, signal: &str) -> Result<u64> {
         let text = self.scrape()?;
         let round = format!("{signal}_round");
         let rounds = metrics::sum(&text, "nodeprobe_polled_total", &[("fact", &round)]);
         // What the agent provokes itself is nobody's.
         let of_others = metrics::sum(&text, "nodeprobe_events_total", &[("signal", signal)]);
-        Ok(rounds + of_others + Account::of(&text, signal).summed)
+        let kept = metrics::left_out(&text, signal);
+        Ok(rounds + of_others + kept + Account::of(&text, signal).summed)
     }
 
     /// Whether a hook of a signal is attached; also where it has none, and lives by what is polled.
@@ -65,7 +67,10 @@ impl Agent {
     pub fn accounts(&self) -> String {
         match self.scrape() {
             Ok(text) => {
-                let told = |signal| format!("; {signal}: {:?}", Account::of(&text, signal));
+                let told = |signal| {
+                    let left_out = metrics::left_out(&text, signal);
+                    format!("; {signal}: {:?}, {left_out} left out", Account::of(&text, signal))
+                };
                 SIGNALS.map(told).concat()
             }
             Err(error) => format!("; {error:#}"),

@@ -5,7 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::cgroup::PidsCgroup;
@@ -92,30 +92,66 @@ pub struct FdLimit {
 }
 
 impl FdLimit {
-    /// Sets the soft `RLIMIT_NOFILE` of a process to what it has: the lowest free number is one too
-    /// many.
+    /// Sets the soft `RLIMIT_NOFILE` of an agent to what it has: the lowest free number is one too
+    /// many. The fd it keeps in reserve counts as one that it has.
     pub fn at_what_it_has(pid: u32) -> Result<Self> {
-        // What is open or closed for a moment seems to leave less room than there is, or more: what was
-        // seen most often is what it has.
-        const LOOKS: usize = 50;
-        let mut seen = BTreeMap::<u64, usize>::new();
-        for _ in 0..LOOKS {
-            let open: BTreeSet<u64> = fs::read_dir(format!("/proc/{pid}/fd"))
-                .context("the process is gone")?
-                .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-                .collect();
-            let free = (0..).find(|number| !open.contains(number)).unwrap_or(u64::MAX);
-            *seen.entry(free).or_default() += 1;
-            thread::sleep(Duration::from_millis(20));
+        const TRIES: usize = 10;
+        /// Longer than the agent's pause between two tries to take a connection in.
+        const SEVERAL_TRIES: Duration = Duration::from_secs(3);
+        for _ in 0..TRIES {
+            let free = lowest_free(pid)?;
+            let limit = Self::at(pid, free)?;
+            if reserve(pid).is_none_or(|reserve| reserve < free) {
+                return Ok(limit);
+            }
+            // It was taken while something was open for a moment, and what was open left a gap below it,
+            // which a limit in a real life cannot do. Without room it is given up, to be taken anew.
+            thread::sleep(SEVERAL_TRIES);
+            drop(limit);
+            thread::sleep(SEVERAL_TRIES);
         }
-        let free = seen.into_iter().max_by_key(|(_, times)| *times).map(|(free, _)| free);
+        bail!("the agent's fd in reserve stays above a gap")
+    }
+
+    fn at(pid: u32, fds: u64) -> Result<Self> {
         let pid = Pid::from_raw(i32::try_from(pid)?).context("no pid")?;
         // Who may have more is as it was inherited.
-        let limit = Rlimit { current: free, ..getrlimit(Resource::Nofile) };
+        let limit = Rlimit { current: Some(fds), ..getrlimit(Resource::Nofile) };
         let before = prlimit(Some(pid), Resource::Nofile, limit)
             .context("cannot limit another process's fds")?;
         Ok(Self { pid, before })
     }
+}
+
+/// The lowest number of an fd that a process does not have. What is open or closed for a moment seems
+/// to leave less room than there is, or more: what is seen most often is what it has.
+fn lowest_free(pid: u32) -> Result<u64> {
+    const LOOKS: usize = 50;
+    let mut seen = BTreeMap::<u64, usize>::new();
+    for _ in 0..LOOKS {
+        let open = fds(pid)?;
+        let free = (0..).find(|number| !open.contains(number)).unwrap_or(u64::MAX);
+        *seen.entry(free).or_default() += 1;
+        thread::sleep(Duration::from_millis(20));
+    }
+    let often = seen.into_iter().max_by_key(|(_, times)| *times);
+    often.map(|(free, _)| free).context("nothing was seen")
+}
+
+/// The fd that an agent keeps to take a connection in when it has no other: it opens nothing else of
+/// that name.
+fn reserve(pid: u32) -> Option<u64> {
+    const STANDARD: u64 = 3;
+    let is_reserve = |fd: &u64| {
+        let file = fs::read_link(format!("/proc/{pid}/fd/{fd}"));
+        *fd >= STANDARD && file.is_ok_and(|file| file.as_os_str() == "/dev/null")
+    };
+    fds(pid).ok()?.into_iter().find(is_reserve)
+}
+
+fn fds(pid: u32) -> Result<BTreeSet<u64>> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).context("the process is gone")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
 }
 
 impl Drop for FdLimit {

@@ -5,6 +5,7 @@ pub mod churn;
 pub mod clock;
 pub mod kill;
 pub mod late_module;
+pub mod left_out;
 mod loading;
 pub mod modules;
 mod objects;

@@ -43,6 +43,7 @@ const TRIALS: &[&str] = &[
     "fault-clock",
     "fault-modules",
     "fault-late-module",
+    "fault-left-out",
     "fault-churn",
 ];
 

@@ -73,6 +73,14 @@ catalog! {
         help: "Runs of the agent's kernel programs, by program; stands still unless the kernel counts.",
         moves: "It goes with the rate of events. One that runs all the time is worth a look.",
     };
+    PROGRAM_LEFT_OUT: Spec {
+        name: "nodeprobe_bpf_program_left_out_total",
+        kind: Counter,
+        labels: &["program"],
+        most: PROGRAMS,
+        help: "Calls for which the kernel left a program of the agent out, as it was running on that CPU already, by program; counted since Linux 5.12.",
+        moves: "Each may be an event that nobody saw, as on kernels that preempt themselves. It moves by single digits; if it grows all the time, report it with the kernel's version.",
+    };
     MAP_BYTES: Spec {
         name: "nodeprobe_bpf_map_bytes",
         kind: Gauge,
