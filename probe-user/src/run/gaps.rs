@@ -25,6 +25,9 @@ use crate::{
 const FOLLOWED: [u32; 2] = [signal::TC, signal::NETLINK];
 /// A look at /proc may take one part in so many of the time.
 const SHARE: u64 = 10;
+/// After this long (ns) all is told that the kernel side held back when records were lost, sockets among
+/// it whose close was lost: no look before can tell that these are gone. See `source::untold`.
+const TOLD: u64 = 3_000_000_000;
 
 /// What is known of lost records.
 pub struct Gaps {
@@ -45,6 +48,8 @@ pub struct Gaps {
     look_due: bool,
     /// When the next look may be.
     not_before: BootNs,
+    /// When all is told that was held back at the last loss.
+    told: BootNs,
 }
 
 impl Gaps {
@@ -60,6 +65,7 @@ impl Gaps {
             by_inode,
             look_due: false,
             not_before: 0,
+            told: 0,
         }
     }
 
@@ -104,7 +110,13 @@ impl Gaps {
         if with_gap.contains(&signal::TC) {
             snapshot.again();
         }
-        self.look_due |= with_gap.contains(&signal::NETLINK);
+        if with_gap.contains(&signal::NETLINK) {
+            self.told = boot_now().saturating_add(TOLD);
+            if !self.look_due {
+                self.not_before = self.not_before.max(self.told);
+            }
+            self.look_due = true;
+        }
     }
 
     /// Looks for netlink sockets if some may have come or gone unseen. Comes right after a drain: what
@@ -114,7 +126,7 @@ impl Gaps {
         if !self.look_due || began < self.not_before {
             return;
         }
-        self.look_due = false;
+        self.look_due = began < self.told;
         self.find_sockets(pipeline, metrics, outlets);
         let ended = boot_now();
         self.not_before = ended.saturating_add(ended.saturating_sub(began).saturating_mul(SHARE));

@@ -7,7 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -97,7 +98,10 @@ fn open_sockets() -> Result<Vec<OwnedFd>> {
 
 fn open_socket() -> Result<OwnedFd> {
     let (netlink, raw) = (AddressFamily::NETLINK, SocketType::RAW);
-    socket_with(netlink, raw, SocketFlags::CLOEXEC, None).context("cannot open a socket")
+    let socket =
+        socket_with(netlink, raw, SocketFlags::CLOEXEC, None).context("cannot open a socket")?;
+    bind(&socket, &SocketAddrNetlink::new(0, 0)).context("cannot bind a socket")?;
+    Ok(socket)
 }
 
 fn reloads(agent: &Agent, outcome: &str, expected: u64) -> Result<()> {

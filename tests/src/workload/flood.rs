@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, recv, send, socket_with,
 };
 
 use super::fork::way::clone_bare;
@@ -77,7 +78,7 @@ pub fn netlink(args: &NetlinkFlood) -> Result<()> {
     limit_fds(args.hold + 64)?;
     Ack::FirstBadAct { at: Moment::now() }.send()?;
     let closed = storm(args.churn, || route_socket().map(drop))?;
-    let held = (0..args.hold).map(|_| route_socket()).collect::<Result<Vec<_>>>()?;
+    let held = (0..args.hold).map(|_| bound_socket()).collect::<Result<Vec<_>>>()?;
     Ack::Done { count: 2 * closed + held.len() as u64 }.send()?;
     stay()
 }
@@ -116,6 +117,13 @@ fn route_socket() -> Result<OwnedFd> {
     // Protocol 0 of this family is NETLINK_ROUTE.
     socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, None)
         .context("cannot open a netlink socket")
+}
+
+/// One as clients have it; what was never bound nor used is in no table of /proc.
+fn bound_socket() -> Result<OwnedFd> {
+    let socket = route_socket()?;
+    bind(&socket, &SocketAddrNetlink::new(0, 0)).context("cannot bind a netlink socket")?;
+    Ok(socket)
 }
 
 /// A request about the clsact of an interface: `struct nlmsghdr`, `struct tcmsg`, `TCA_KIND`.

@@ -43,7 +43,9 @@ fn check(setup: &Setup) -> Result<String> {
     let knows = |more: u64| {
         wait::until("the sockets it knows", || {
             let known = tracked(&agent)?;
-            Ok((known != before + more).then(|| format!("{known}, not {before} and {more}")))
+            let objection =
+                || format!("{known}, not {before} and {more}{}", agent.agent.accounts());
+            Ok((known != before + more).then(objection))
         })
     };
     knows(STORMS * HELD)?;
