@@ -72,10 +72,11 @@ const CGROUPS_V1: &[&str] = &[
     "perf_event",
 ];
 
-/// Whether this process was started by the kernel as the guest's first one.
+/// Whether this process was started by the kernel as the guest's first one: the first of a container is
+/// told what to do.
 #[must_use]
 pub fn is_guest_init() -> bool {
-    std::process::id() == 1
+    std::process::id() == 1 && std::env::args_os().len() == 1
 }
 
 /// Whether this machine is a test guest, where settings of the whole node may be changed.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub mod actor;
 pub mod cell;
 pub mod cgroup;
+pub mod container;
 pub mod cpu;
 pub mod disk;
 pub mod leaker;

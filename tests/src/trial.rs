@@ -7,8 +7,8 @@ use crate::init;
 use crate::report::Verdict;
 use crate::session::Setup;
 use crate::trials::{
-    canary, cgroup_namespace, dying_node, faults, hostile_names, privileges, reload, selftest,
-    watchdog,
+    canary, cgroup_namespace, dying_node, faults, hostile_names, kubernetes, privileges, reload,
+    selftest, watchdog,
 };
 
 /// Every trial, in the order they are played, after the scenarios.
@@ -21,6 +21,7 @@ pub const ALL: &[Trial] = &[
     cgroup_namespace::TRIAL,
     hostile_names::TRIAL,
     dying_node::TRIAL,
+    kubernetes::TRIAL,
     privileges::TRIAL,
     faults::bpf_objects::TRIAL,
     faults::kill::TRIAL,
@@ -33,6 +34,9 @@ pub const ALL: &[Trial] = &[
     faults::left_out::TRIAL,
     faults::churn::TRIAL,
 ];
+
+/// The one with pods, which the demo plays too.
+pub const KUBERNETES: &str = kubernetes::TRIAL.name;
 
 /// Something that is done to an agent of its own.
 pub struct Trial {

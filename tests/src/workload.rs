@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Moment;
 
 mod bpf_agent;
+mod contained;
 pub mod fd;
 mod firewall;
 mod flood;
@@ -95,6 +96,8 @@ pub enum Workload {
     FdSaw(fd::Saw),
     /// Become a program without `CAP_SYS_ADMIN`.
     Unprivileged(unprivileged::Unprivileged),
+    /// Become the program of a container.
+    Contained(contained::Contained),
     /// Write rules by one backend of iptables after the other.
     FirewallWrite(firewall::Write),
     /// Choose a backend of iptables as Felix does, where nothing can fork.
@@ -135,6 +138,7 @@ pub fn run(workload: &Workload) -> Result<()> {
         Workload::FdHold(args) => fd::hold(args),
         Workload::FdSaw(args) => fd::saw(args),
         Workload::Unprivileged(args) => unprivileged::run(args),
+        Workload::Contained(args) => contained::run(args),
         Workload::FirewallWrite(args) => firewall::write(args),
         Workload::FirewallChoose(args) => firewall::choose(args),
         Workload::ForkFlood(args) => flood::fork(args),

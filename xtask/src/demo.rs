@@ -9,6 +9,7 @@ use comfy_table::{Table, TableComponent, presets::NOTHING};
 use scenarios::{
     finding::{Finding, Severity, State},
     report::{Line, Verdict},
+    trial,
 };
 
 use crate::{
@@ -27,6 +28,9 @@ pub struct Demo {
     /// The series of the guest's kernel
     #[arg(long, default_value = "6.1", value_parser = PossibleValuesParser::new(kernel::all_series()))]
     kernel: String,
+    /// The agent as a container of the DaemonSet, and the incidents in other pods
+    #[arg(long)]
+    kubernetes: bool,
 }
 
 #[derive(Clone, Copy, Eq, PartialEq, ValueEnum)]
@@ -34,6 +38,9 @@ enum Output {
     Human,
     Json,
 }
+
+/// What is played with `--kubernetes`.
+const KUBERNETES: [&str; 2] = ["run", trial::KUBERNETES];
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -50,7 +57,8 @@ impl Demo {
         let kernel = kernel::get(&self.kernel)?;
         eprintln!("==> booting kernel {} in QEMU", kernel.release);
         let mut screen = Screen { output: self.output, findings: 0 };
-        let report = report::in_guest(&["demo"], &[], &kernel, &PLAIN, &artifacts, &mut screen)?;
+        let words: &[&str] = if self.kubernetes { &KUBERNETES } else { &["demo"] };
+        let report = report::in_guest(words, &[], &kernel, &PLAIN, &artifacts, &mut screen)?;
         let count = report.count();
         let summary = summary(&report, &artifacts.agent)?;
         // JSON readers get findings only.

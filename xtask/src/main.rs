@@ -53,6 +53,7 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo                          the main incidents, found on a real kernel
   cargo xtask demo -o json | jq .summary    only the findings
+  cargo xtask demo --kubernetes             the agent as the DaemonSet runs it, among pods that misbehave
   cargo xtask test                          all tests, on kernels 5.10, 6.1 and 7.2
   cargo xtask matrix --kernel 6.18          all of it on one kernel, each rung and kind of guest
   cargo xtask docs --hooks                  the table of hooks, from a guest of each kernel

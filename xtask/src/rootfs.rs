@@ -1,4 +1,5 @@
-//! The guest's root: bpftool, iproute2, iptables, nft, busybox and their libraries from Debian, as one cpio archive.
+//! The guest's root: bpftool, iproute2, iptables, nft, runc, busybox and their libraries from Debian, as one cpio
+//! archive.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,7 @@ use crate::{
 
 const SUITE: &str = "bookworm";
 const PACKAGES: &[&str] =
-    &["bpftool", "busybox-static", "coreutils", "dash", "iproute2", "iptables", "nftables"];
+    &["bpftool", "busybox-static", "coreutils", "dash", "iproute2", "iptables", "nftables", "runc"];
 /// What the guest needs of the packages; everything else (documents, charsets, maintainer tools) stays out.
 const KEEP: &[&str] = &["etc/iproute2/", "usr/bin/", "usr/sbin/", "usr/lib/", "usr/lib64/"];
 const DROP: &[&str] =

@@ -34,6 +34,7 @@ const OF_RUNGS: &[&str] = &[
 /// What is done to the agent itself, or to the ground it stands on.
 const TRIALS: &[&str] = &[
     "dying-node",
+    "kubernetes",
     "privileges",
     "fault-bpf-objects",
     "fault-kill",
