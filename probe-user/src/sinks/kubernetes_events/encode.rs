@@ -80,7 +80,8 @@ impl Event {
     }
 }
 
-/// Namespace, name and uid of a pod of which all are known.
+/// Namespace, name and uid of a pod of which all are known. The uid is the kubelet's, under which `kubectl
+/// describe` looks for Events of static pods too.
 fn known(pod: &PodFacts) -> Option<[&str; 3]> {
     let PodFacts { name, namespace, uid } = pod;
     Some([namespace.as_deref()?, name.as_deref()?, uid.as_deref()?])
