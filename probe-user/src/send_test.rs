@@ -129,6 +129,8 @@ fn line(name: &str, took: Duration, answer: Result<Answer, String>) -> Outcome {
 }
 
 /// What the other side said when it took the record, or why it did not.
+const LEFT_OUT: &str = "left out, by the sink's own bound on what it tells";
+
 fn judge(answer: Answer) -> Result<String, String> {
     let later = |Trouble { reason, text }| {
         Err(format!("not taken ({}): {text}; the agent would try again", reason.label()))
@@ -139,11 +141,13 @@ fn judge(answer: Answer) -> Result<String, String> {
         Answer::Later { trouble, .. } => later(trouble),
         // It was one record.
         Answer::Refused(why) | Answer::TooLarge(why) | Answer::Partly { why, .. } => refused(why),
+        Answer::LeftOut => Err(LEFT_OUT.into()),
         Answer::Over(why) => Err(format!("can never work: {why}")),
         Answer::Each(verdicts) => match verdicts.into_iter().next() {
             Some(Verdict::Taken) => Ok("taken".into()),
             Some(Verdict::Later(trouble)) => later(trouble),
             Some(Verdict::Refused(why)) => refused(why),
+            Some(Verdict::LeftOut) => Err(LEFT_OUT.into()),
             None => Err("not taken: the answer tells of no record".into()),
         },
     }

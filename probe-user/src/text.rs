@@ -32,6 +32,12 @@ pub fn plain_lines(text: &str) -> String {
     text.chars().map(|c| if steers(c) && c != '\n' { INSTEAD } else { c }).collect()
 }
 
+/// The first characters of a text.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> &str {
+    text.char_indices().nth(most).map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
+}
+
 /// A value as JSON on one line that can be shown on a terminal: what [`steers`] is escaped, so nothing is
 /// lost.
 ///

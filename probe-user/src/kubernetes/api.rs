@@ -20,7 +20,7 @@ use crate::{
 /// Objects without spec and status (apimachinery/pkg/apis/meta/v1, `PartialObjectMetadata`): a tenth of the
 /// bytes, and no secrets of environments.
 const LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
-const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+pub(super) const ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// Pods on a page: a few KiB each, most of them bookkeeping of who set which field.
 const PAGE: usize = 50;
@@ -55,17 +55,8 @@ impl Api {
     /// # Errors
     /// What is wrong with the settings, and in which file.
     pub fn new(place: &Place) -> Result<Self, String> {
-        let Place { url, node, auth, tls } = place;
-        let client = Client::new(&Settings {
-            url,
-            auth,
-            tls,
-            headers: &Headers::default(),
-            gzip: false,
-            version: Version::Http1,
-            answer: ANSWER,
-        })?;
-        let node = utf8_percent_encode(node, NON_ALPHANUMERIC);
+        let client = client(place, ANSWER)?;
+        let node = utf8_percent_encode(&place.node, NON_ALPHANUMERIC);
         Ok(Self { client, selector: format!("fieldSelector=spec.nodeName%3D{node}") })
     }
 
@@ -126,6 +117,16 @@ impl Api {
         }
         Err(refused(status, answer).await)
     }
+}
+
+/// A client of an API server, which reads so much of an answer (bytes).
+///
+/// # Errors
+/// What is wrong with the settings, and in which file.
+pub fn client(place: &Place, answer: usize) -> Result<Client, String> {
+    let Place { url, auth, tls, .. } = place;
+    let headers = &Headers::default();
+    Client::new(&Settings { url, auth, tls, headers, gzip: false, version: Version::Http1, answer })
 }
 
 /// An answer that is none.

@@ -1,5 +1,6 @@
 //! The pods of this node as the API server knows them: their owners, and the names that the node itself
 //! does not have. Asked on a thread of its own; findings take what is known by then and wait for nothing.
+//! Sinks write to the server by [`write`].
 
 use std::{io, sync::Arc};
 
@@ -18,6 +19,7 @@ mod follow;
 mod lines;
 mod object;
 pub mod pods;
+pub mod write;
 
 use api::Api;
 use follow::Follower;

@@ -2,6 +2,8 @@
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
+
 use super::record::Record;
 
 /// A batch on its way.
@@ -13,6 +15,12 @@ pub trait Backend: Send {
     /// mind time: whoever calls gives up on it after a while, by dropping what it returns; the next call
     /// must then begin anew.
     fn send<'a>(&'a mut self, batch: &'a [Arc<Record>]) -> Sending<'a>;
+
+    /// When it has something to do although nothing is to be handed over: then it is sent a batch of no
+    /// records.
+    fn due(&self) -> Option<Instant> {
+        None
+    }
 
     /// Whether a library of it looks names up by itself, for which there must be a thread.
     fn looks_up(&self) -> bool {
@@ -34,6 +42,8 @@ pub enum Answer {
     Partly { refused: usize, why: String },
     /// None of it, ever: the other side understood and does not want it.
     Refused(String),
+    /// None of it, ever, by a bound of the backend's own on what it tells.
+    LeftOut,
     /// None of it, and it may be taken in smaller pieces.
     TooLarge(String),
     /// Each record has a fate of its own, in the order of the batch.
@@ -64,6 +74,7 @@ impl Answer {
                 Self::Refused(why) | Self::TooLarge(why) | Self::Partly { why, .. } => {
                     verdicts.push(Verdict::Refused(why.clone()));
                 }
+                Self::LeftOut => verdicts.push(Verdict::LeftOut),
                 Self::Later { trouble, .. } if !verdicts.is_empty() => {
                     verdicts.push(Verdict::Later(trouble.clone()));
                     return Self::Each(verdicts);
@@ -90,6 +101,7 @@ pub enum Verdict {
     Taken,
     Later(Trouble),
     Refused(String),
+    LeftOut,
 }
 
 /// Why something was not taken that may be later.

@@ -75,24 +75,20 @@ impl Dead {
             Ok(None) => "it is lost, as this sink has no spool".into(),
             Err(error) => format!("it is lost, as it cannot be kept: {error}"),
         };
-        let (sink, id, why) = (self.sink, &record.meta.id, cut(why, LONGEST_SAID).escape_debug());
+        let (sink, id, why) =
+            (self.sink, &record.meta.id, text::cut(why, LONGEST_SAID).escape_debug());
         log::warn!("{sink}: refused {id} for good: {why}; {fate}{more}");
         self.said = Some(Instant::now());
     }
 
     fn letter(&self, record: &Record, why: &str) -> String {
-        let (reason, id) = (cut(why, LONGEST_REASON), record.meta.id.as_str());
+        let (reason, id) = (text::cut(why, LONGEST_REASON), record.meta.id.as_str());
         let letter = Letter { time: Timestamp::now(), sink: self.sink, reason, id };
         // It has strings only, which is no reason for serialization to fail.
         let letter = text::json(&letter).unwrap_or_default();
         let head = letter.strip_suffix('}').unwrap_or("{");
         format!("{head},\"record\":{}}}\n", record.json())
     }
-}
-
-/// The first characters of a text.
-fn cut(text: &str, most: usize) -> &str {
-    text.char_indices().nth(most).map_or(text, |(at, _)| text.get(..at).unwrap_or_default())
 }
 
 fn write(path: &Path, letter: &str) -> io::Result<()> {

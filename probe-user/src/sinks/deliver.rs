@@ -5,7 +5,7 @@ use std::{io, pin::pin, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{
-    backend::{Answer, Backend, Reason, Trouble, Verdict},
+    backend::{Answer, Backend, Reason},
     dead::Dead,
     episode::Episode,
     pauses::Pauses,
@@ -13,6 +13,8 @@ use super::{
     record::Record,
     store::{Most, News, Store, reached},
 };
+
+mod judge;
 
 /// How a sink goes about it.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +66,7 @@ impl Delivery {
         let mut desk = Desk { store, dead, inlet, closed: None, last_words, most, episode };
         desk.tend();
         loop {
-            if !desk.have_some().await {
+            if !desk.have_some(backend.due()).await {
                 return Ok(());
             }
             if desk.inlet.take_reopen() {
@@ -77,7 +79,7 @@ impl Delivery {
             desk.gather(policy.linger, policy.most).await;
             let batch = desk.store.batch(desk.most);
             desk.note();
-            if batch.is_empty() {
+            if batch.is_empty() && !is_over(backend.due()) {
                 continue;
             }
             let began = Instant::now();
@@ -120,12 +122,15 @@ struct Desk {
 }
 
 impl Desk {
-    /// Waits until something waits to be handed over, or files are to be opened again; `false` when
-    /// nothing ever will.
-    async fn have_some(&mut self) -> bool {
+    /// Waits until something waits to be handed over, the backend has something to do, or files are to
+    /// be opened again; `false` when nothing ever will.
+    async fn have_some(&mut self, due: Option<Instant>) -> bool {
         while self.store.waiting() == 0 && !self.inlet.is_to_reopen() {
             if self.closed.is_some() {
                 return false;
+            }
+            if is_over(due) {
+                break;
             }
             self.inlet.beat.rest();
             tokio::select! {
@@ -135,6 +140,7 @@ impl Desk {
                     }
                 }
                 () = reached(self.store.due()) => self.tend(),
+                () = reached(due) => {}
             }
         }
         self.inlet.beat.turn();
@@ -209,75 +215,6 @@ impl Desk {
         self.deadline().is_some_and(|deadline| Instant::now() >= deadline)
     }
 
-    /// Forgets what the backend has or never wants. Returns why the rest has to be tried again.
-    fn judge(
-        &mut self,
-        answer: Answer,
-        batch: &[Arc<Record>],
-        usual: Most,
-    ) -> io::Result<Option<(Trouble, Option<Duration>)>> {
-        match answer {
-            Answer::Taken { .. } => self.taken(batch.len(), usual),
-            Answer::Partly { refused, why } => self.part_taken(batch.len(), refused, &why, usual),
-            Answer::Later { trouble, after } => return Ok(Some((trouble, after))),
-            Answer::Over(why) => return Err(io::Error::other(why)),
-            Answer::Refused(why) | Answer::TooLarge(why) => match batch {
-                [record] => {
-                    self.bury(record, &why);
-                    self.taken(0, usual);
-                }
-                _ => self.most.records = batch.len() / 2,
-            },
-            Answer::Each(verdicts) => return Ok(self.judge_each(verdicts, batch, usual)),
-        }
-        Ok(None)
-    }
-
-    /// Up to the first record that has to be tried again: those behind it go again with it, so that none
-    /// overtakes another.
-    fn judge_each(
-        &mut self,
-        verdicts: Vec<Verdict>,
-        batch: &[Arc<Record>],
-        usual: Most,
-    ) -> Option<(Trouble, Option<Duration>)> {
-        let told = verdicts.len();
-        for (record, verdict) in batch.iter().zip(verdicts) {
-            match verdict {
-                Verdict::Taken => self.taken(1, usual),
-                Verdict::Refused(why) => self.bury(record, &why),
-                Verdict::Later(trouble) => return Some((trouble, None)),
-            }
-        }
-        let untold = || format!("the answer tells of {told} records, of {} sent", batch.len());
-        (told < batch.len()).then(|| (Trouble { reason: Reason::Protocol, text: untold() }, None))
-    }
-
-    fn taken(&mut self, records: usize, usual: Most) {
-        self.store.forget(records);
-        self.inlet.written(records);
-        self.most.records = (self.most.records * 2).min(usual.records);
-    }
-
-    /// All but some of which the backend does not tell which they are: no dead letter can be written.
-    fn part_taken(&mut self, records: usize, refused: usize, why: &str, usual: Most) {
-        // The number is the word of the other side.
-        let refused = refused.min(records);
-        let name = self.inlet.name();
-        log::warn!(
-            "{name}: refused {refused} of {records} for good, and does not tell which: {why}"
-        );
-        self.inlet.refused(refused);
-        self.store.forget(refused);
-        self.taken(records - refused, usual);
-    }
-
-    fn bury(&mut self, record: &Record, why: &str) {
-        self.dead.bury(record, why);
-        self.store.forget(1);
-        self.inlet.refused(1);
-    }
-
     /// The agent ends and the backend did not take all.
     fn give_up(mut self) -> io::Result<()> {
         self.store.settle();
@@ -292,6 +229,10 @@ impl Desk {
         self.inlet.expired(lost);
         Err(io::Error::other(format!("it takes nothing; {lost} records are lost")))
     }
+}
+
+fn is_over(due: Option<Instant>) -> bool {
+    due.is_some_and(|due| Instant::now() >= due)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
-    Backend, Policy, alertmanager, elasticsearch, file, journald, kafka, loki, nats, otlp, syslog,
-    webhook,
+    Backend, Policy, alertmanager, elasticsearch, file, journald, kafka, kubernetes_conditions,
+    kubernetes_events, loki, nats, otlp, syslog, webhook,
 };
 use crate::config::{
     sinks::{BatchConfig, FilterConfig},
@@ -101,6 +101,10 @@ kinds! {
     journald: journald::config::JournaldConfig,
     /// A topic of Kafka, or of what speaks its protocol.
     kafka: kafka::config::KafkaConfig,
+    /// Conditions of the Kubernetes node.
+    kubernetes_conditions: kubernetes_conditions::config::KubernetesConditionsConfig,
+    /// Events of Kubernetes, on the pods and the node that findings are about.
+    kubernetes_events: kubernetes_events::config::KubernetesEventsConfig,
     /// Log lines, by the push API of Loki.
     loki: loki::config::LokiConfig,
     /// NATS JetStream.

@@ -40,6 +40,8 @@ pub mod filter;
 pub mod journald;
 pub mod kafka;
 pub mod kinds;
+pub mod kubernetes_conditions;
+pub mod kubernetes_events;
 mod labels;
 mod lines;
 pub mod loki;

@@ -19,10 +19,10 @@ use crate::{metrics::Metrics, supervise::heartbeat::Heartbeat};
 /// Records that may wait for one sink; more are counted and dropped.
 pub const QUEUE: usize = 1_024;
 
-/// What becomes of a record at a sink, as metric labels: `queued` is `written`, `refused`, `expired` and
-/// what waits.
-pub const OUTCOMES: [&str; 7] =
-    ["queued", "dropped", "events_dropped", "closed", "written", "refused", "expired"];
+/// What becomes of a record at a sink, as metric labels: `queued` is `written`, `refused`, `expired`,
+/// `left_out` and what waits.
+pub const OUTCOMES: [&str; 8] =
+    ["queued", "dropped", "events_dropped", "closed", "written", "refused", "expired", "left_out"];
 
 /// Of the queue, what is kept for findings: events do without when there is no more.
 const FOR_FINDINGS: usize = QUEUE / 2;
@@ -215,6 +215,11 @@ impl Inlet {
     /// Counts records that were given up: for want of room, for their age, or with the end of the sink.
     pub fn expired(&self, records: usize) {
         self.done("expired", records);
+    }
+
+    /// Counts records that the backend leaves out by a bound of its own.
+    pub fn left_out(&self, records: usize) {
+        self.done("left_out", records);
     }
 
     fn done(&self, outcome: &str, records: usize) {

@@ -52,6 +52,15 @@ pub struct Meta {
 }
 
 impl Meta {
+    /// The id of the finding that it is a revision of; its own where it is none.
+    #[must_use]
+    pub fn finding(&self) -> &str {
+        match (self.state, self.id.rsplit_once('-')) {
+            (Some(_), Some((finding, _))) => finding,
+            _ => &self.id,
+        }
+    }
+
     /// What a message broker shows of a record beside its JSON, by name.
     #[must_use]
     pub fn labels(&self) -> [(&'static str, &str); 4] {
@@ -155,6 +164,7 @@ mod tests {
         let second = Record::of_finding(finding.clone());
         assert_ne!(first.meta.id, second.meta.id);
         assert_eq!(first.meta.id, format!("{}-1", finding.id));
+        assert_eq!((first.meta.finding(), second.meta.finding()), (&*finding.id, &*finding.id));
     }
 
     #[test]

@@ -11,6 +11,8 @@ const VERSION_LABEL: &str = "app.kubernetes.io/version";
 /// Kinds that are in no namespace.
 const CLUSTER_WIDE: &[&str] =
     &["ClusterRole", "ClusterRoleBinding", "Namespace", "SecurityContextConstraints"];
+/// Kinds of which components bring one each, so that they are called after them.
+const RIGHTS: &[&str] = &["ClusterRole", "ClusterRoleBinding"];
 /// Where a place for labels of pods is, by kind.
 const SELECTORS: &[(&str, &str)] = &[
     ("DaemonSet", "/spec/selector/matchLabels"),
@@ -59,14 +61,7 @@ pub fn check(one: &Kustomization, version: &str, port: u64) -> Vec<String> {
         let account = format!("system:serviceaccount:{NAME}:{NAME}");
         all.same("SecurityContextConstraints.users", &constraints["users"][0], &account);
     }
-    if let Some(binding) = one.of_kind("ClusterRoleBinding") {
-        all.same("the role that is bound", at(binding, "/roleRef/name"), NAME);
-        for place in ["/subjects/0/name", "/subjects/0/namespace"] {
-            all.same(&format!("ClusterRoleBinding{place}"), at(binding, place), NAME);
-        }
-        let token = &daemon_set["spec"]["template"]["spec"]["automountServiceAccountToken"];
-        all.hold(*token == true, || "a role is bound and the pod has no token".to_owned());
-    }
+    all.rights(one, daemon_set);
     all.wrong
 }
 
@@ -89,7 +84,10 @@ impl Agreement {
     fn names(&mut self, document: &Value, version: &str) {
         let kind = document["kind"].as_str().unwrap_or_default();
         let metadata = &document["metadata"];
-        self.same(&format!("{kind}.metadata.name"), &metadata["name"], NAME);
+        let name = metadata["name"].as_str().unwrap_or_default();
+        let is_ours =
+            name == NAME || (RIGHTS.contains(&kind) && name.starts_with(&format!("{NAME}-")));
+        self.hold(is_ours, || format!("{kind}.metadata.name is {name:?} and not {NAME:?}"));
         self.labels(kind, metadata, version);
         if !CLUSTER_WIDE.contains(&kind) {
             self.same(&format!("{kind}.metadata.namespace"), &metadata["namespace"], NAME);
@@ -103,6 +101,28 @@ impl Agreement {
         if !labels[VERSION_LABEL].is_null() {
             self.same(&format!("{kind}'s label {VERSION_LABEL}"), &labels[VERSION_LABEL], version);
         }
+    }
+
+    /// Who binds a role binds one that is there, to the account that the pod has a token of.
+    fn rights(&mut self, one: &Kustomization, daemon_set: &Value) {
+        let of_kind = |kind: &str| {
+            let of_kind = one.documents.iter().filter(move |document| document["kind"] == kind);
+            of_kind.collect::<Vec<_>>()
+        };
+        let [roles, bindings] = [RIGHTS[0], RIGHTS[1]].map(of_kind);
+        for binding in &bindings {
+            for place in ["/subjects/0/name", "/subjects/0/namespace"] {
+                self.same(&format!("ClusterRoleBinding{place}"), at(binding, place), NAME);
+            }
+            let token = &daemon_set["spec"]["template"]["spec"]["automountServiceAccountToken"];
+            self.hold(*token == true, || "a role is bound and the pod has no token".to_owned());
+        }
+        let mut there: Vec<_> = roles.iter().map(|role| &role["metadata"]["name"]).collect();
+        let mut bound: Vec<_> =
+            bindings.iter().map(|binding| at(binding, "/roleRef/name")).collect();
+        there.sort_by_key(|name| name.to_string());
+        bound.sort_by_key(|name| name.to_string());
+        self.hold(there == bound, || format!("roles {there:?} are there and {bound:?} are bound"));
     }
 
     fn pod(&mut self, template: &Value, version: &str, port: u64) {
@@ -158,19 +178,23 @@ mod tests {
         let template = json!({
             "metadata": {"labels": labels, "annotations": annotations},
             "spec": {
-                "serviceAccountName": NAME, "containers": [container],
+                "serviceAccountName": NAME, "automountServiceAccountToken": true, "containers": [container],
                 "volumes": [{"configMap": {"name": NAME}}],
             },
         });
         let selector = json!({"matchLabels": {NAME_LABEL: NAME}});
         let spec = json!({"selector": selector, "template": template});
         let port = json!([{"ports": [{"port": "metrics"}]}]);
+        let role = |name: &str| json!({"name": name, "labels": {NAME_LABEL: NAME}});
         let documents = vec![
             json!({"kind": "DaemonSet", "metadata": metadata, "spec": spec}),
             json!({"kind": "NetworkPolicy", "metadata": metadata,
                 "spec": {"podSelector": selector, "ingress": port}}),
             json!({"kind": "SecurityContextConstraints", "metadata": metadata,
                 "allowedCapabilities": ["BPF"], "users": ["system:serviceaccount:nodeprobe:nodeprobe"]}),
+            json!({"kind": "ClusterRole", "metadata": role("nodeprobe-x")}),
+            json!({"kind": "ClusterRoleBinding", "metadata": role("nodeprobe-x"),
+                "roleRef": {"name": "nodeprobe-x"}, "subjects": [{"name": NAME, "namespace": NAME}]}),
         ];
         Kustomization { name: "x".to_owned(), text: String::new(), documents }
     }
@@ -196,6 +220,11 @@ mod tests {
             (1, "/spec/ingress/0/ports/0/port"),
             (2, "/allowedCapabilities/0"),
             (2, "/users/0"),
+            (3, "/metadata/labels/app.kubernetes.io~1name"),
+            (4, "/metadata/name"),
+            (4, "/roleRef/name"),
+            (4, "/subjects/0/namespace"),
+            (0, "/spec/template/spec/automountServiceAccountToken"),
         ] {
             let mut one = sound();
             *one.documents[document].pointer_mut(place).unwrap() = json!("other");

@@ -18,7 +18,7 @@ catalog! {
         labels: &["sink", "outcome"],
         most: SINKS * OUTCOMES.len(),
         help: "Findings handed to a sink, by outcome: queued = written + those that wait.",
-        moves: "`dropped`, `refused` and `expired` ones did not arrive: the log says why. `expired` are also those that a sink without a spool had left when a reload removed it: its series stay until the next one that changes sinks. Too many that wait: the backend is slow or away.",
+        moves: "`dropped`, `refused` and `expired` ones did not arrive: the log says why. `left_out` are those that a bound of the sink's own kept back (Events of Kubernetes a minute). `expired` are also those that a sink without a spool had left when a reload removed it: its series stay until the next one that changes sinks. Too many that wait: the backend is slow or away.",
     };
     FAILURES: Spec {
         name: "nodeprobe_sink_failures_total",

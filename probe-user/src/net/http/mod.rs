@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    Method, Request, Response, StatusCode, Uri,
     body::Incoming,
     header::{self, HeaderMap, HeaderValue},
 };
@@ -151,8 +151,22 @@ impl Client {
     /// # Errors
     /// Why there is no answer, or none that is whole.
     pub async fn post(&mut self, post: Post) -> Result<Reply, Trouble> {
+        let uri = self.url.uri().clone();
+        self.send(Method::POST, uri, post).await
+    }
+
+    /// Changes what is at `path` below the server's address (RFC 5789).
+    ///
+    /// # Errors
+    /// Why there is no answer, or none that is whole.
+    pub async fn patch(&mut self, path: &str, patch: Post) -> Result<Reply, Trouble> {
+        let uri = self.url.below(path).uri().clone();
+        self.send(Method::PATCH, uri, patch).await
+    }
+
+    async fn send(&mut self, method: Method, uri: Uri, post: Post) -> Result<Reply, Trouble> {
         self.renew();
-        let request = self.request(post)?;
+        let request = self.request(method, uri, post)?;
         let answer = self.inner.request(request).await;
         let answer = answer.map_err(|error| trouble::of_request(&self.url, &error))?;
         self.read(answer).await
@@ -201,7 +215,12 @@ impl Client {
         }
     }
 
-    fn request(&mut self, post: Post) -> Result<Request<Full<Bytes>>, Trouble> {
+    fn request(
+        &mut self,
+        method: Method,
+        uri: Uri,
+        post: Post,
+    ) -> Result<Request<Full<Bytes>>, Trouble> {
         let Post { content_type, headers, body } = post;
         let mut all = self.headers.clone();
         all.extend(headers);
@@ -218,8 +237,8 @@ impl Client {
             }
         };
         let mut request = Request::new(Full::new(Bytes::from(body)));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.url.uri().clone();
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
         *request.headers_mut() = all;
         Ok(request)
     }

@@ -9,7 +9,7 @@ use crate::{
     config::spool::SinkSpoolConfig,
     metrics::Metrics,
     sinks::{
-        backend::Sending,
+        backend::{Sending, Trouble, Verdict},
         filter::Filter,
         queue::{Outlet, QUEUE, queue},
         spool::{Spool, Teller},
@@ -18,6 +18,7 @@ use crate::{
     },
 };
 
+mod due;
 mod partial;
 
 const SECOND: Duration = Duration::from_secs(1);

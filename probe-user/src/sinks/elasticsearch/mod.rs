@@ -96,7 +96,7 @@ impl Created {
             Answer::Refused(why) | Answer::TooLarge(why) | Answer::Over(why) => {
                 Verdict::Refused(why)
             }
-            Answer::Each(_) | Answer::Partly { .. } => Verdict::Refused(reason),
+            Answer::Each(_) | Answer::Partly { .. } | Answer::LeftOut => Verdict::Refused(reason),
         }
     }
 }

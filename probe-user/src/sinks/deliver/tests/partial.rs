@@ -98,3 +98,14 @@ async fn what_is_over_ends_with_its_words() {
     let (ended, sent, _) = bench.play(3).await;
     assert_eq!((ended.unwrap_err().to_string(), sent.len()), ("gone".into(), 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_backend_leaves_out_is_counted_and_no_more_than_that() {
+    let mut verdicts = vec![Verdict::Taken, Verdict::LeftOut, Verdict::Taken];
+    let bench = Bench::new(move |_| Answers(Answer::Each(std::mem::take(&mut verdicts))));
+    let (ended, sent, metrics) = bench.play(3).await;
+    ended.unwrap();
+    assert_eq!(sent, [[0, 1, 2]]);
+    let counts = ["written", "left_out", "refused", "expired"].map(|of| count(&metrics, of));
+    assert_eq!(counts, [2, 1, 0, 0]);
+}
