@@ -9,6 +9,7 @@ mod journald;
 mod kafka;
 mod kubernetes;
 mod loki;
+mod manifests;
 mod nats;
 mod otlp;
 mod prometheus;

@@ -56,6 +56,11 @@ impl Cluster {
         kubectl(self.api.site(), args, input)
     }
 
+    /// The same with the kubectl that renders kustomizations.
+    pub fn kubectl_now(&self, args: &[&str]) -> Result<String> {
+        ask(programs::kubectl_now()?, self.api.site(), args, "")
+    }
+
     /// Creates a pod of the namespace `shop` on a node, with who controls it; returns its uid.
     pub fn pod(&self, name: &str, node: &str, owner: &Value) -> Result<String> {
         let mut owner = owner.clone();
@@ -102,7 +107,7 @@ fn api_server(site: &Site, etcd: &str) -> Result<Command> {
     let mut command = programs::program("kube-apiserver")?;
     command.args(["--etcd-servers", &format!("http://{etcd}"), "--authorization-mode", "RBAC"]);
     command.args(["--bind-address", "127.0.0.1", "--secure-port", &site.ports[0].to_string()]);
-    command.args(["--service-cluster-ip-range", "10.0.0.0/24"]);
+    command.args(["--service-cluster-ip-range", "10.0.0.0/24", "--allow-privileged"]);
     command.args(["--disable-admission-plugins", "ServiceAccount"]);
     command.args(["--service-account-issuer", "https://nodeprobe.test"]);
     command.arg("--cert-dir").arg(site.path("certs")).arg("--token-auth-file").arg(tokens);
@@ -112,7 +117,10 @@ fn api_server(site: &Site, etcd: &str) -> Result<Command> {
 }
 
 fn kubectl(site: &Site, args: &[&str], input: &str) -> Result<String> {
-    let mut kubectl = programs::program("kubectl")?;
+    ask(programs::program("kubectl")?, site, args, input)
+}
+
+fn ask(mut kubectl: Command, site: &Site, args: &[&str], input: &str) -> Result<String> {
     let server = format!("--server=https://{}", site.address(0));
     kubectl.args([&server, "--token=admin", "--insecure-skip-tls-verify"]).args(args);
     kubectl.env("HOME", site.dir.path());
