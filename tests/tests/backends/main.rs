@@ -5,6 +5,7 @@ mod alertmanager;
 mod delivery;
 mod elasticsearch;
 mod file;
+mod fleet;
 mod journald;
 mod kafka;
 mod kubernetes;
