@@ -172,6 +172,15 @@ pub fn first_program(point: Point, ifindex: u32) -> Result<OwnedFd> {
         .with_context(|| format!("cannot open program {id}"))
 }
 
+/// Whether the kernel has a program of this id; takes CAP_SYS_ADMIN.
+pub fn has_program(id: u32) -> io::Result<bool> {
+    match made(bpf(PROG_GET_FD_BY_ID, &mut [id, 0, 0])) {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Id of the first program that is attached.
 fn query(point: Point, ifindex: u32) -> io::Result<Option<u32>> {
     let mut ids = [0u32; 64];

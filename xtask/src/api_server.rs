@@ -23,6 +23,10 @@ const IMPORT: &str = "k8s.io/kubernetes";
 const PROGRAM: &str = "./cmd/kube-apiserver";
 /// Says which version it is; without it the server takes itself for none.
 const VARIABLES: &str = "k8s.io/component-base/version";
+/// A library in the source that reads maps by how Go 1.17 laid them out, which ends the server at custom
+/// resources, and Debian's package of a later one.
+const REPLACED: &str = "vendor/github.com/modern-go/reflect2";
+const REPLACEMENT: &str = "golang-github-modern-go-reflect2-dev";
 /// In a comment of a package whose types are described.
 const TAG: &[u8] = b"+k8s:openapi-gen=";
 /// Generators and examples, which have the tag for themselves.
@@ -37,8 +41,8 @@ const PROGRAMS: [(&str, &str); 2] = [("etcd-server", "etcd"), ("kubernetes-clien
 
 /// Has all of them, unless they are there.
 pub fn get() -> Result<()> {
-    let recipe = format!("{SUITE} {GO} {SOURCE} {VERSION}");
-    cache::entry("servers/kube-apiserver", &recipe, make)
+    let recipe = format!("{SUITE} {GO} {SOURCE} {VERSION} {REPLACEMENT}");
+    cache::entry("servers/kubernetes-api", &recipe, make)
         .context("cannot build Kubernetes's API server")?;
     cache::entry("servers/kubernetes", &format!("{SUITE} {PROGRAMS:?}"), unpack)
         .context("cannot install etcd and kubectl")?;
@@ -48,7 +52,7 @@ pub fn get() -> Result<()> {
 fn make(into: &Path) -> Result<()> {
     let scratch = into.join(".go");
     let apt = Apt::open(&scratch, SUITE)?;
-    let go = Go::fetch(&apt, &scratch, GO, &[])?;
+    let go = Go::fetch(&apt, &scratch, GO, &[REPLACEMENT])?;
     let source = go.source(IMPORT);
     fs::create_dir_all(&source)?;
     let files = apt.source(SOURCE)?;
@@ -58,6 +62,9 @@ fn make(into: &Path) -> Result<()> {
     tar.arg("--extract").arg("--file").arg(upstream);
     tar.args(["--strip-components=1", "--directory"]).arg(&source);
     run::step("unpacking the source", &mut tar)?;
+    let replaced = source.join(REPLACED);
+    fs::remove_dir_all(&replaced)
+        .with_context(|| format!("the source has no {}", replaced.display()))?;
     describe_types(&go, &source, &scratch)?;
     let values = [("gitMajor", "1"), ("gitMinor", "20"), ("gitVersion", &format!("v{VERSION}"))];
     let values =

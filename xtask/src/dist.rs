@@ -22,6 +22,7 @@ mod sbom;
 mod source;
 pub mod test;
 mod tree;
+mod uninstall;
 mod unit;
 
 use image::Image;

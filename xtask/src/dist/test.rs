@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use scenarios::report::Done;
 use serde_json::Value;
 
-use super::{Release, deb, image::Image, source::Source, unit, unit::Unit};
+use super::{Release, deb, image::Image, source::Source, uninstall, unit, unit::Unit};
 use crate::{artifacts::Artifacts, paths, remap, run, test::Tested};
 
 /// What the agent would do on this node.
@@ -29,6 +29,11 @@ pub fn all(artifacts: &Artifacts) -> Result<Tested> {
             tested.failed.push(format!("{name}: {error:#}"));
         }
     };
+    let mut skipped = 0;
+    let mut skip = |why: String| {
+        println!("{why}");
+        skipped += 1;
+    };
     let release = Release::make(artifacts, &source)?;
     release.print()?;
     check("the binary tells no directory of this machine", &|| tells_no_place(artifacts));
@@ -38,14 +43,20 @@ pub fn all(artifacts: &Artifacts) -> Result<Tested> {
     check("the package installs, and a purge leaves nothing", &|| {
         deb::test(&release.dir.join(deb::name(&source)))
     });
+    match uninstall::impossible() {
+        None => check("the archive goes as it came, with what ran of it", &|| {
+            uninstall::test(&release.dir.join(source.name("tar.gz")))
+        }),
+        Some(why) => skip(format!("the archive is not installed: {why}")),
+    }
     if run::can_be_root() {
         check("in the image, with the rights of the unit, it sees what root sees", &|| {
             image(artifacts, &source)
         });
     } else {
-        println!("the image is not built: that needs root, or sudo without a password");
-        tested.count += Done { skipped: 1, ..Done::default() };
+        skip("the image is not built: that needs root, or sudo without a password".into());
     }
+    tested.count += Done { skipped, ..Done::default() };
     Ok(tested)
 }
 

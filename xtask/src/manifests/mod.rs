@@ -19,6 +19,7 @@ mod tools;
 
 use kustomization::Kustomization;
 use tools::Tools;
+pub use tools::kubectl;
 
 /// Kinds of APIs that are not Kubernetes' own: nobody here has a schema of them.
 const OF_OTHERS: &[&str] = &[

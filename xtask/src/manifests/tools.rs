@@ -27,11 +27,10 @@ pub struct Tools {
 impl Tools {
     /// Installs what is missing.
     pub fn get() -> Result<Self> {
-        let kubectl = cache::entry("manifests/kubectl", &format!("{SUITE} {PACKAGE}"), unpack)
-            .context("cannot install kubectl")?;
+        let kubectl = kubectl()?;
         let packages = cache::entry("manifests/python", WHEELS, install)
             .context("cannot install what checks manifests")?;
-        Ok(Self { kubectl: kubectl.join("usr/bin/kubectl"), packages })
+        Ok(Self { kubectl, packages })
     }
 
     /// Renders a kustomization.
@@ -49,6 +48,13 @@ impl Tools {
         python.env("PYTHONPATH", &self.packages).env("PYTHONDONTWRITEBYTECODE", "1");
         python
     }
+}
+
+/// The program; it is among the servers, as tests apply with it what it renders.
+pub fn kubectl() -> Result<PathBuf> {
+    let entry = cache::entry("servers/kubectl", &format!("{SUITE} {PACKAGE}"), unpack)
+        .context("cannot install kubectl")?;
+    Ok(entry.join("usr/bin/kubectl"))
 }
 
 fn unpack(into: &Path) -> Result<()> {

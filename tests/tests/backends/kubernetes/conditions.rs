@@ -4,11 +4,11 @@ use anyhow::{Context, Result, ensure};
 use probe_user::findings::{Finding, Severity, State};
 use serde_json::Value;
 
-use super::{
+use super::tells::{RBAC, Tells, finding, next, node};
+use crate::support::{
     cluster::{Cluster, NODE},
-    tells::{RBAC, Tells, finding, next, node},
+    until,
 };
-use crate::support::until;
 
 const KIND: &str = "kubernetes_conditions";
 const FORKS: &str = "NodeprobeForkExhaustion";

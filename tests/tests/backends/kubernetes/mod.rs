@@ -1,6 +1,5 @@
 //! What the agent asks of Kubernetes's own API server, and what it tells it.
 
-mod cluster;
 mod conditions;
 mod events;
 mod owners;

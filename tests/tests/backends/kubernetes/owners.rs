@@ -12,8 +12,10 @@ use probe_user::{
 };
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, NODE};
-use crate::support::until;
+use crate::support::{
+    cluster::{Cluster, NODE},
+    until,
+};
 
 /// What the agent is allowed, as it is deployed.
 const RBAC: &str = include_str!("../../../../deploy/kustomize/components/pod-owners/rbac.yaml");

@@ -20,8 +20,10 @@ use probe_user::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::cluster::{Cluster, NODE};
-use crate::support::until;
+use crate::support::{
+    cluster::{Cluster, NODE},
+    until,
+};
 
 /// What the agent is allowed, as it is deployed.
 pub const RBAC: &str =

@@ -11,6 +11,8 @@ use anyhow::{Context, Result};
 
 pub mod agent;
 pub mod capture;
+pub mod cluster;
+pub mod front;
 pub mod http;
 pub mod ids;
 pub mod programs;

@@ -46,11 +46,19 @@ pub fn at_home(path: &str) -> Result<Command> {
     Ok(command)
 }
 
+/// The kubectl of a later Debian: it renders kustomizations as those of supported clusters do.
+pub fn kubectl_now() -> Result<Command> {
+    let program = root()?.join("kubectl/usr/bin/kubectl");
+    ensure!(program.exists(), "{} is not there: run `cargo xtask backends`", program.display());
+    Ok(Command::new(program))
+}
+
 /// A program of its own: `osmem-server`, `rotel-agent`, `noida-db`, `nats-server`, `victoria-logs`,
 /// `kube-apiserver`, `etcd`, `kubectl`.
 pub fn program(name: &str) -> Result<Command> {
     let directory = match name {
-        "victoria-logs" | "kube-apiserver" => name,
+        "victoria-logs" => name,
+        "kube-apiserver" => "kubernetes-api",
         "etcd" | "kubectl" => "kubernetes",
         _ => "programs",
     };

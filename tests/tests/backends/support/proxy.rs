@@ -110,7 +110,7 @@ fn disturb(mut client: &TcpStream, fault: Fault, to: &str, state: &Mutex<State>)
         Fault::Garbage | Fault::Http(_) => {
             let answer = match fault {
                 Fault::Http(head) => {
-                    client.read(&mut some)?;
+                    let _asked = client.read(&mut some)?;
                     let head = format!("HTTP/1.1 {head}\r\nConnection: close");
                     format!("{head}\r\nContent-Length: 5\r\n\r\n\u{1}<b>\n")
                 }

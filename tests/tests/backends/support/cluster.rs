@@ -1,4 +1,4 @@
-//! Kubernetes's own API server and the etcd behind it, under its own RBAC.
+//! A cluster: Kubernetes's own API server, without controllers and without nodes.
 
 use std::{
     fs,
@@ -9,26 +9,36 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::support::{
+use super::{
     programs,
     server::{Server, Site, takes_connections},
     until,
 };
 
-/// The node that the agent is on.
+/// The node that an agent is on.
 pub const NODE: &str = "worker-1";
-/// Whom the rights are given to that are deployed: the agent's token stands for the service account.
+/// Whom the agent's rights are given to: the token stands for the service account.
 const ACCOUNT: &str = "system:serviceaccount:nodeprobe:nodeprobe";
 
 /// An API server, and the etcd behind it.
 pub struct Cluster {
     _etcd: Server,
+    /// The API server.
     pub api: Server,
 }
 
 impl Cluster {
     /// One with the namespaces `shop` and `nodeprobe`.
     pub fn start() -> Result<Self> {
+        let cluster = Self::empty()?;
+        // RBAC's own roles come a little after readiness.
+        until("there are namespaces", || cluster.kubectl(&["create", "namespace", "shop"], ""))?;
+        cluster.kubectl(&["create", "namespace", "nodeprobe"], "")?;
+        Ok(cluster)
+    }
+
+    /// One that has nothing but what it makes itself.
+    pub fn empty() -> Result<Self> {
         let etcd = Server::start("etcd", 2, etcd, takes_connections)?;
         let behind = etcd.site().address(0);
         let api = Server::start(
@@ -40,19 +50,20 @@ impl Cluster {
                 Ok(())
             },
         )?;
-        let cluster = Self { _etcd: etcd, api };
-        // RBAC's own roles come a little after readiness.
-        until("there are namespaces", || cluster.kubectl(&["create", "namespace", "shop"], ""))?;
-        cluster.kubectl(&["create", "namespace", "nodeprobe"], "")?;
-        Ok(cluster)
+        Ok(Self { _etcd: etcd, api })
     }
 
-    /// kubectl as an administrator.
+    /// Runs kubectl as the administrator; returns what it prints.
     pub fn kubectl(&self, args: &[&str], input: &str) -> Result<String> {
         kubectl(self.api.site(), args, input)
     }
 
-    /// A pod on a node; returns its uid.
+    /// The same with the kubectl that renders kustomizations.
+    pub fn kubectl_now(&self, args: &[&str]) -> Result<String> {
+        ask(programs::kubectl_now()?, self.api.site(), args, "")
+    }
+
+    /// Creates a pod of the namespace `shop` on a node, with who controls it; returns its uid.
     pub fn pod(&self, name: &str, node: &str, owner: &Value) -> Result<String> {
         let mut owner = owner.clone();
         owner["uid"] = "0".into();
@@ -83,7 +94,7 @@ impl Cluster {
         )
     }
 
-    /// Returns its uid.
+    /// Creates an object; returns its uid.
     pub fn create(&self, object: &Value) -> Result<String> {
         let args = ["create", "--output", "jsonpath={.metadata.uid}", "-f", "-"];
         self.kubectl(&args, &object.to_string())
@@ -115,7 +126,7 @@ fn api_server(site: &Site, etcd: &str) -> Result<Command> {
     let mut command = programs::program("kube-apiserver")?;
     command.args(["--etcd-servers", &format!("http://{etcd}"), "--authorization-mode", "RBAC"]);
     command.args(["--bind-address", "127.0.0.1", "--secure-port", &site.ports[0].to_string()]);
-    command.args(["--service-cluster-ip-range", "10.0.0.0/24"]);
+    command.args(["--service-cluster-ip-range", "10.0.0.0/24", "--allow-privileged"]);
     command.args(["--disable-admission-plugins", "ServiceAccount"]);
     command.args(["--service-account-issuer", "https://nodeprobe.test"]);
     command.arg("--cert-dir").arg(site.path("certs")).arg("--token-auth-file").arg(tokens);
@@ -125,7 +136,10 @@ fn api_server(site: &Site, etcd: &str) -> Result<Command> {
 }
 
 fn kubectl(site: &Site, args: &[&str], input: &str) -> Result<String> {
-    let mut kubectl = programs::program("kubectl")?;
+    ask(programs::program("kubectl")?, site, args, input)
+}
+
+fn ask(mut kubectl: Command, site: &Site, args: &[&str], input: &str) -> Result<String> {
     let server = format!("--server=https://{}", site.address(0));
     kubectl.args([&server, "--token=admin", "--insecure-skip-tls-verify"]).args(args);
     kubectl.env("HOME", site.dir.path());
