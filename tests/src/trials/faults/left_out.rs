@@ -1,5 +1,5 @@
 //! The kernel leaves a program out while it runs on that processor already, which happens where it may
-//! preempt whoever runs it: since Linux 6.13 or so in Debian's kernels, and always in those for real time.
+//! preempt whoever runs it: on all kernels since 7.0, and on those for real time.
 
 use anyhow::{Result, ensure};
 
