@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::expect::Expectation;
+
 mod spec;
 
 pub use spec::{Allowed, BUNDLED, PROGRAM_DIR};
