@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::support::{
     agent::{Agent, Run},
@@ -149,13 +149,11 @@ fn two_agents_never_use_one_spool() -> Result<()> {
     let mut first = agent.start(&long)?;
     first.finds(1)?;
     until("the first has its spool", || Ok(fs::metadata(agent.path("spool/test/cursor"))?))?;
-    let pid = first.pid();
-    let process = Pid::from_raw(pid.cast_signed()).context("no process")?;
-    kill_process(process, Signal::STOP)?;
+    first.signal(Signal::STOP)?;
     let file = agent.path("findings.jsonl");
     configure(&agent, &file)?;
     let second = agent.replay(&capture(20)?)?;
-    let expected = format!("another nodeprobe uses it (process {pid}); end that one");
+    let expected = format!("another nodeprobe uses it (process {}); end that one", first.pid());
     ensure!(second.log.contains(&expected), "{}", second.log);
     exactly(&second.ids, &arrived(&file)?)
 }
