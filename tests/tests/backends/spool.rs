@@ -10,14 +10,11 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 
 use crate::support::{
-    agent::{Agent, Run},
+    agent::{Agent, ON_THE_WAY, Run},
     capture::{capture, empty},
     ids::{exactly, id_of_line, nothing_lost_nor_reordered},
     until,
 };
-
-/// Records that may be on their way into the spool: the queue before it, and as many taken out of it.
-const WINDOW: usize = 2 * 1_024 + 1;
 
 /// An agent whose sink called `test` writes to this file, with a spool.
 fn configure(agent: &Agent, path: &Path) -> Result<()> {
@@ -80,7 +77,7 @@ fn what_was_spooled_survives_a_kill_while_it_is_written() -> Result<()> {
     let (_, arrived) = back(&agent)?;
     // Ids are the same each time: what comes is all there was, up to where it was killed.
     let whole = Agent::new("")?.replay(&capture)?.ids;
-    ensure!(arrived.len() + WINDOW > found.len(), "{} of {}", arrived.len(), found.len());
+    ensure!(arrived.len() + ON_THE_WAY > found.len(), "{} of {}", arrived.len(), found.len());
     ensure!(whole.starts_with(&arrived), "lost, doubled or reordered");
     Ok(())
 }

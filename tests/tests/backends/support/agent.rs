@@ -135,6 +135,10 @@ fn waiting(log: &str) -> usize {
 pub const PATIENT: &str =
     "[sinks.test.batch]\nlongest_pause = '1s'\n[sinks.test.spool]\nenabled = false";
 
+/// Records that may be on their way into a spool when the agent is killed: the queue before it, and as
+/// many taken out of it.
+pub const ON_THE_WAY: usize = 2 * 1_024 + 1;
+
 /// Name of the node that the agent runs on.
 pub const NODE: &str = "test-node";
 

@@ -7,6 +7,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Instant,
 };
 
@@ -174,11 +175,19 @@ pub fn has_made(path: impl AsRef<Path>) -> impl Fn(&Site) -> Result<()> {
     }
 }
 
-/// Ports that nobody has: each was just given to us.
+/// Ports that nobody has, and nobody gets while their server is down: the kernel gives out others
+/// (`ip_local_port_range`, ip(7)), and this process none of them twice.
 pub fn free_ports(number: usize) -> Result<Vec<u16>> {
-    let held: Vec<_> =
-        (0..number).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+    const OURS: std::ops::Range<u16> = 10_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Where another process is that does the same, it likely begins elsewhere.
+    let begin = u16::try_from(std::process::id() % 220)? * 100;
+    let next = || OURS.start + (begin + NEXT.fetch_add(1, Ordering::Relaxed)) % OURS.len() as u16;
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    let ports: Vec<_> =
+        std::iter::repeat_with(next).take(OURS.len()).filter(is_free).take(number).collect();
+    ensure!(ports.len() == number, "no port is free");
+    Ok(ports)
 }
 
 /// Makes the kernel kill what is started when the thread ends that started it, however that ends.
